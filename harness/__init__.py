@@ -1,0 +1,1 @@
+"""Pick the embedding model for a search or RAG system, and defend the pick."""

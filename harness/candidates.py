@@ -1,0 +1,143 @@
+"""What the decision looks at: each candidate's scores over all eval sets, its costs, and whether it meets the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.policy import AT_MOST, Policy
+from harness.table import Row, Sweep, rows
+from harness.types import Doubles, HarnessError
+
+_LABELS = ("model", "pooling", "dim", "quantization")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One candidate over every eval set of the sweep.
+
+    scores: eval set -> float64 [queries] of the main metric; empty where a set has no result. `costs` are the
+    largest over the sets, None where unknown; `lost` says why the candidate cannot take part, empty if it can.
+    """
+
+    id: str
+    label: str
+    labels: Mapping[str, Any]
+    card: Mapping[str, Any]
+    scores: Mapping[str, Doubles]
+    costs: Mapping[str, float | None]
+    facts: Mapping[str, Any]
+    lost: str
+
+
+class Breach(NamedTuple):
+    """A limit that a candidate does not meet: state is over, borderline or unknown."""
+
+    limit: str
+    value: Any
+    allowed: Any
+    state: str
+
+    @property
+    def text(self) -> str:
+        """One readable clause."""
+        name = self.limit.replace("_", " ")
+        if self.state == "unknown":
+            return f"{name}: not known, limit {self.allowed}"
+        shown = f"{self.value:.4g}" if isinstance(self.value, float) else self.value
+        state = " at its upper 95 % bound (borderline)" if self.state == "borderline" else ""
+        return f"{name} {shown}{state}, limit {self.allowed}"
+
+
+def candidates(sweep: Sweep) -> list[Candidate]:
+    """Every candidate of the sweep, in the order of the manifest."""
+    by_id: dict[str, list[Row]] = {}
+    for row in rows(sweep):
+        by_id.setdefault(row["candidate_id"] or f"unplanned {row['model']}", []).append(row)
+    cards = {v["candidate_id"]: v["card"] for v in sweep.manifest["variants"]}
+    keys = {(v["candidate_id"], v["task"]): v["quality"] for v in sweep.manifest["variants"]}
+    return [_candidate(sweep, cid, group, cards.get(cid, {}), keys) for cid, group in by_id.items()]
+
+
+def _candidate(
+    sweep: Sweep, cid: str, group: Sequence[Row], card: Mapping[str, Any], keys: Mapping[tuple[str, str], str]
+) -> Candidate:
+    good = {row["task"]: row for row in group if row["status"] == "ok"}
+    wanted = list(sweep.manifest["evalsets"])
+    bad = next((row for row in group if row["status"] != "ok"), None)
+    lost = f"{bad['status']} on {bad['task']}: {bad['reason']}" if bad else ""
+    if not lost and (absent := [t for t in wanted if t not in good]):
+        lost = f"no result on {', '.join(absent)}"
+    scores = {t: _main_scores(sweep, keys[cid, t]) for t in good}
+    costs = {k: _largest(good.values(), k) for k in ("bytes_per_doc", "index_bytes", "query_p95_ms", "query_p95_ms_upper")}
+    costs["price_per_million_tokens"] = card.get("price_per_million_tokens", 0.0)
+    rate = max((r["docs_per_s"] for r in group if r["docs_per_s"] is not None), default=None)
+    facts = {
+        "docs_per_s": rate,
+        "judged_at_10": {t: r["judged_at_10"] for t, r in good.items()},
+        "condensed": {t: r["ndcg_condensed_at_10"] for t, r in good.items()},
+        "warnings": sorted({w for r in good.values() for w in r["warnings"]}),
+    }
+    first = (list(good.values()) or list(group))[0]
+    labels = {k: first[k] for k in (*_LABELS, "retriever", "index")}
+    return Candidate(cid, label_of(labels), labels, card, scores, costs, facts, lost)
+
+
+def label_of(labels: Mapping[str, Any]) -> str:
+    """`model · pooling · dim · quantization`, without what does not apply."""
+    return " · ".join(str(labels[k]) for k in _LABELS if labels[k] not in ("-", None))
+
+
+def _main_scores(sweep: Sweep, key: str) -> Doubles:
+    record = sweep.records[key]
+    return np.asarray(record.arrays[record.values["main"]], dtype=np.float64)
+
+
+def _largest(good: Any, key: str) -> float | None:
+    values = [row[key] for row in good]
+    return max(values) if values and all(v is not None for v in values) else None
+
+
+def breaches(candidate: Candidate, policy: Policy) -> list[Breach]:
+    """Every limit the candidate does not meet; a limit whose value is not known counts as not met."""
+    found = [b for key in AT_MOST if (b := _at_most(candidate, key, policy.limits.get(key))) is not None]
+    card, limits = candidate.card, policy.limits
+    if limits.get("max_tokens") is not None and candidate.labels["retriever"] != "bm25":
+        has = card.get("max_tokens")
+        if has is None or has < limits["max_tokens"]:
+            found.append(Breach("max_tokens", has, f">= {limits['max_tokens']}", "over" if has else "unknown"))
+    if limits.get("languages"):
+        has = set(card.get("languages") or ())
+        if "multilingual" not in has and set(limits["languages"]) - has:
+            found.append(Breach("languages", sorted(has), limits["languages"], "over" if has else "unknown"))
+    if limits.get("licences") and card.get("licence") not in limits["licences"]:
+        state = "over" if card.get("licence") else "unknown"
+        found.append(Breach("licence", card.get("licence"), limits["licences"], state))
+    if limits.get("remote_code") is False and card.get("remote_code"):
+        found.append(Breach("remote_code", True, False, "over"))
+    return found
+
+
+def _at_most(candidate: Candidate, key: str, allowed: float | None) -> Breach | None:
+    if allowed is None:
+        return None
+    value = candidate.costs[key]
+    if value is None:
+        return Breach(key, None, allowed, "unknown")
+    if value > allowed:
+        return Breach(key, value, allowed, "over")
+    upper = candidate.costs.get(f"{key}_upper")
+    if upper is not None and upper > allowed:
+        return Breach(key, upper, allowed, "borderline")
+    return None
+
+
+def check_comparable(found: Sequence[Candidate]) -> None:
+    """Candidates that take part must have scored the same queries; anything else is a HarnessError."""
+    for task in {t for c in found for t in c.scores}:
+        sizes = {len(c.scores[task]) for c in found if task in c.scores}
+        if len(sizes) > 1:
+            raise HarnessError(f"{task}: candidates were scored on different queries ({sorted(sizes)}); run the sweep again")

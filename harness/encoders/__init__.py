@@ -1,0 +1,1 @@
+"""Models: `content()` says what they are, `open(device)` loads them."""

@@ -1,0 +1,191 @@
+"""Models in sentence-transformers' layout: a hub id, a local folder, or a folder inside an installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from harness.modelfolder import first_line, hashes_of, inside_package, local_folder, pooling_of, settings, snapshot
+from harness.parts import place
+from harness.protocols import Pooling
+from harness.types import Encoded, Floats, HarnessError, Inapplicable, Role, Traits
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer as Model
+
+# The names under which models define their prompts, best first, as sentence-transformers' encode_document has them.
+_PROMPT_NAMES: Mapping[Role, tuple[str, ...]] = {"query": ("query",), "document": ("document", "passage", "corpus")}
+
+
+@dataclass(frozen=True)
+class SentenceTransformer:
+    """A bi-encoder or static model that `sentence_transformers.SentenceTransformer` loads.
+
+    The first of these that is given and present is read: `path` (a folder), `package` (`module/folder`, a folder
+    inside an installed package), `id` (a hub id, from the local cache or the network). `prompts`, `max_tokens` (0),
+    `similarity` ("native") left out are the model's own. `sha256` is checked against model.safetensors when given.
+    `pool_prompt=False` keeps the prompt's tokens out of the pooling (INSTRUCTOR models).
+    Vectors equal `SentenceTransformer.encode`'s, whose modules run; only the pooling module is replaced on demand.
+    """
+
+    id: str = place("")
+    path: str = place("")
+    package: str = place("")
+    revision: str = ""
+    sha256: str = place("")
+    prompts: Mapping[str, str] | None = None
+    max_tokens: int = 0
+    similarity: Literal["native", "cosine", "dot", "euclidean", "manhattan"] = "native"
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    trust_remote_code: bool = False
+    pool_prompt: bool = True
+
+    def content(self) -> Mapping[str, str]:
+        """sha256 of every file of a local folder; id and commit of a hub model."""
+        folder, commit = self._folder()
+        if commit:
+            return {"hub": self.id, "commit": commit}
+        hashes = hashes_of(folder)
+        if self.sha256 and hashes.get("model.safetensors") != self.sha256:
+            raise HarnessError(
+                f"{folder.name}/model.safetensors has sha256 {hashes.get('model.safetensors', 'missing')}, expected "
+                f"{self.sha256}: these are not the weights of {self.id or 'this model'}. Reinstall the package"
+            )
+        return hashes
+
+    def traits(self) -> Traits:
+        """Read from the folder's JSON files."""
+        folder, _ = self._folder()
+        own = settings(folder / "config_sentence_transformers.json")
+        similarity = own.get("similarity_fn_name") or "cosine"
+        limit = settings(folder / "sentence_bert_config.json").get("max_seq_length") or settings(
+            folder / "config.json"
+        ).get("max_position_embeddings", 0)
+        warnings = tuple(self._prompt_warnings(own.get("prompts") or {}))
+        if self.max_tokens and limit and self.max_tokens != limit:
+            warnings += (f"max_tokens={self.max_tokens} overrides the model's own limit of {limit}",)
+        chosen = similarity if self.similarity == "native" else self.similarity
+        return Traits(chosen, pooling_of(folder), int(self.max_tokens or limit or 0), warnings)
+
+    def prompt(self, role: Role) -> str:
+        """The prompt given for the role, else the model's own, else its default prompt, else none."""
+        if self.prompts is not None and role in self.prompts:
+            return self.prompts[role]
+        own = settings(self._folder()[0] / "config_sentence_transformers.json")
+        prompts = own.get("prompts") or {}
+        named = [n for n in (*_PROMPT_NAMES[role], own.get("default_prompt_name")) if n in prompts]
+        return str(prompts[named[0]]) if named else ""
+
+    def bare(self) -> SentenceTransformer:
+        """The same model without prompts."""
+        return replace(self, prompts=None)
+
+    def open(self, device: str) -> OpenSentenceTransformer:
+        """Load the weights; Unavailable where they cannot be reached, HarnessError where the folder is no model."""
+        folder, commit = self._folder()
+        self.content()  # checks sha256 before the weights are trusted
+        return OpenSentenceTransformer(self, _load(str(folder), self, device))
+
+    def _prompt_warnings(self, own: Mapping[str, str]) -> list[str]:
+        roles: tuple[Role, ...] = ("query", "document")
+        found = []
+        for role in roles:
+            defined = next((own[n] for n in _PROMPT_NAMES[role] if n in own), None)
+            used = self.prompt(role)
+            if defined is not None and used != defined:
+                found.append(f"the {role} prompt {used!r} overrides the model's own {defined!r}")
+        return found
+
+    def _folder(self) -> tuple[Path, str]:
+        if self.path:
+            return local_folder(self.path), ""
+        if self.package and (folder := inside_package(self.package)):
+            return folder, ""
+        if not self.id:
+            raise HarnessError("the model has no weights to read: give model.path=FOLDER or model.id=HUB_ID")
+        return snapshot(self.id, self.revision or None, self.package.split("/")[0])
+
+
+class OpenSentenceTransformer:
+    """The loaded modules of a model, run in inference mode."""
+
+    def __init__(self, part: SentenceTransformer, model: Model) -> None:
+        self.part = part
+        self.model = model
+        self._has_states = type(model[0]).__name__ == "Transformer"
+
+    def encode(self, texts: Sequence[str], role: Role, poolings: Sequence[Pooling], batch_size: int) -> Encoded:
+        """See `OpenEncoder`; longest texts first, so batches hold texts of like length."""
+        if not self._has_states and any(not p.native for p in poolings):
+            raise Inapplicable("a static model has no token states to pool; use pooling=native")
+        prompt = self.part.prompt(role)
+        full = self._full_tokens([prompt + t for t in texts])
+        order = np.argsort(-full, kind="stable")
+        chunks, tokens = [], np.zeros(len(texts), dtype=np.int32)
+        for i in range(0, len(texts), batch_size):
+            rows = order[i : i + batch_size]
+            vectors, counted = self._forward([texts[j] for j in rows], prompt, poolings)
+            chunks.append(vectors)
+            tokens[rows] = full[rows] if counted is None else counted
+        back = np.argsort(order)
+        return Encoded(tuple(np.concatenate([c[j] for c in chunks])[back] for j in range(len(poolings))), tokens, full)
+
+    def _forward(
+        self, texts: list[str], prompt: str, poolings: Sequence[Pooling]
+    ) -> tuple[list[Floats], np.ndarray | None]:
+        import torch
+        from sentence_transformers.util import batch_to_device
+
+        with torch.inference_mode():
+            features = batch_to_device(self.model.preprocess(texts, prompt=prompt or None), self.model.device)
+            states = self.model[0](features)
+            vectors = [self._finish(states, p) for p in poolings]
+            mask = features.get("attention_mask") if self._has_states else None
+            return vectors, None if mask is None else mask.sum(dim=1).cpu().numpy()
+
+    def _finish(self, states: Mapping[str, Any], pooling: Pooling) -> Floats:
+        features, rest = dict(states), list(self.model)[1:]
+        if not pooling.native:
+            mask = features["attention_mask"].bool()
+            features["sentence_embedding"] = pooling.pool(features["token_embeddings"], self._counted(mask, features))
+            rest = rest[1:]
+        for module in rest:
+            features = module(features)
+        result: Floats = features["sentence_embedding"].float().cpu().numpy()
+        return result
+
+    def _counted(self, mask: Any, features: Mapping[str, Any]) -> Any:
+        length = features.get("prompt_length")
+        if length is None or getattr(self.model[1], "include_prompt", True):
+            return mask
+        seen = mask.int().cumsum(dim=1)  # right for left padding as well
+        return mask & (seen > int(length))
+
+    def _full_tokens(self, texts: list[str]) -> np.ndarray:
+        # A fast tokenizer keeps padding and truncation as state; the backend's own copy leaves the model's alone.
+        tokenizer = getattr(self.model.tokenizer, "backend_tokenizer", self.model.tokenizer)
+        if not hasattr(tokenizer, "no_truncation"):
+            return np.asarray([len(self.model.tokenizer(t, truncation=False)["input_ids"]) for t in texts], np.int32)
+        free = type(tokenizer).from_str(tokenizer.to_str())
+        free.no_truncation()
+        free.no_padding()
+        return np.asarray([len(e.ids) for e in free.encode_batch(texts)], dtype=np.int32)
+
+
+def _load(folder: str, part: SentenceTransformer, device: str) -> Model:
+    import torch
+    from sentence_transformers import SentenceTransformer as Model
+
+    try:
+        model = Model(folder, device=device, trust_remote_code=part.trust_remote_code, local_files_only=True)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise HarnessError(f"{Path(folder).name} cannot be loaded as a model: {first_line(error)}") from error
+    if part.max_tokens:
+        model.max_seq_length = part.max_tokens
+    if not part.pool_prompt:
+        model.set_pooling_include_prompt(False)
+    return model.to(getattr(torch, part.dtype)).eval()

@@ -1,0 +1,1 @@
+"""Eval sets on disk: `claims(path)` and `read()`."""

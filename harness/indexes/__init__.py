@@ -1,0 +1,1 @@
+"""Nearest documents for query vectors: `build(documents, ids)` then `search`."""

@@ -1,0 +1,141 @@
+"""Which speeds a sweep needs, measured once each and shared by every row they apply to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from harness.parts import digest, identity
+from harness.plan import Variant
+from harness.protocols import Need, VectorSource
+from harness.store import Records
+from harness.timing import Samples, interleaved, load, machine, noise, sample, upper_bound
+from harness.types import EvalSet, Record
+
+_K = 10
+
+
+class Bench:
+    """Three kinds of measurement: `encode` (one query at a time), `search` (the same, after encoding), `index`.
+
+    A query's latency is encode + search of the same query, taken apart: encoding is timed once for each encoder and
+    pooling, search once for each candidate. `index` is documents per second for each batch size (retrievers
+    without a model: building the index). Runs after everything else in the same process.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, Any], records: Records | None, source: Any, say: Callable[[str], None]
+    ) -> None:
+        self.settings = settings
+        self.records = records
+        self.source = source
+        self.say = say
+
+    @cached_property
+    def _machine(self) -> dict[str, Any]:
+        return machine()
+
+    def keys(self, variant: Variant, evalset: EvalSet, device: str) -> dict[str, str]:
+        """Record keys by kind; equal keys are one measurement."""
+        if self.settings["scenario"] == "none":
+            return {}
+        where = [device, evalset.sha256, dict(self.settings), self._machine]
+        needs = [[identity(n.encoder), identity(n.pooling)] for n in variant.retriever.needs()]
+        found = {"search": digest(["search", identity(variant.retriever), where])}
+        if not needs:
+            return found | {"index": digest(["build", identity(variant.retriever), where])}
+        return found | {
+            "encode": digest(["encode", needs, where]),
+            "index": digest(["index", needs, variant.batch_size, where]),
+        }
+
+    def time_all(self, variants: Sequence[tuple[Variant, EvalSet]]) -> int:
+        """Take every measurement that no record holds yet, one model after another; gives how many were taken."""
+        pending: dict[str, tuple[str, Variant, EvalSet]] = {}
+        for variant, evalset in variants:
+            for kind, key in self.keys(variant, evalset, self.source.device).items():
+                if self._records.get(key) is None:
+                    pending[key] = (kind, variant, evalset)
+        if pending:
+            self.say(f"timing {len(pending)} measurements, alone on the machine (load {load()})")
+        indexing = {k: v for k, v in pending.items() if v[0] == "index" and v[1].retriever.needs()}
+        for group in _by_pass(indexing):
+            self._index_rates(group)
+        for key, (kind, variant, evalset) in pending.items():
+            if key not in indexing:
+                self._put(key, {"encode": self._encode, "search": self._search, "index": self._build}[kind](variant, evalset))
+        return len(pending)
+
+    @property
+    def _records(self) -> Records:
+        assert self.records is not None
+        return self.records
+
+    def _encode(self, variant: Variant, evalset: EvalSet) -> Record:
+        need = variant.retriever.needs()[0]
+        model, texts = self.source.opened(need.encoder), evalset.queries.texts
+        return self._samples(lambda i: model.encode([texts[i % len(texts)]], "query", [need.pooling], 1), evalset, "encode")
+
+    def _search(self, variant: Variant, evalset: EvalSet) -> Record:
+        searcher = variant.retriever.prepare(evalset, self.source)
+        return self._samples(lambda i: searcher.probe(i % len(evalset.queries), _K), evalset, "search")
+
+    def _samples(self, call: Callable[[int], Any], evalset: EvalSet, kind: str) -> Record:
+        calls = min(int(self.settings["calls"]), max(20, len(evalset.queries)))
+        before = load()
+        taken: Samples = sample(call, int(self.settings["repeats"]), calls, int(self.settings["warmup"]))
+        medians = np.median(taken.seconds, axis=1)
+        warnings = noise(medians, f"{kind} of one query")
+        if not taken.settled:
+            warnings += (f"{kind}: calls still differed by over 10% after {taken.warmup} warm-up calls",)
+        values = {"first_ms": taken.first_s * 1000, "warmup_calls": taken.warmup, "load_before": before, "load_after": load()}
+        return Record("", "timing", "ok", {"kind": kind}, values, {"seconds": taken.seconds}, "", warnings)
+
+    def _build(self, variant: Variant, evalset: EvalSet) -> Record:
+        calls = {"build": lambda: variant.retriever.prepare(evalset, self.source)}
+        seconds = interleaved(calls, int(self.settings["repeats"]))["build"]  # type: ignore[arg-type]
+        return _rate(seconds, len(evalset.documents), None)
+
+    def _index_rates(self, group: Mapping[str, tuple[str, Variant, EvalSet]]) -> None:
+        _, first, evalset = next(iter(group.values()))
+        need = first.retriever.needs()[0]
+        model, texts = self.source.opened(need.encoder), _spread(evalset.documents.texts, int(self.settings["documents"]))
+        tokens = int(self.source.vectors(need.encoder, need.pooling, "document", texts).tokens.sum())
+        sizes = {key: int(variant.batch_size or 1) for key, (_, variant, _) in group.items()}
+        calls = {k: _encoding(model, texts, need, size) for k, size in sizes.items()}
+        for key, seconds in interleaved(calls, int(self.settings["repeats"])).items():
+            self._put(key, _rate(seconds, len(texts), tokens))
+
+    def _put(self, key: str, record: Record) -> None:
+        provenance = {"machine": self._machine, "settings": dict(self.settings)}
+        fields = {"key": key, "provenance": provenance}
+        self._records.put(Record(**{**record.__dict__, **fields}))
+
+
+def _by_pass(pending: Mapping[str, tuple[str, Variant, EvalSet]]) -> list[dict[str, tuple[str, Variant, EvalSet]]]:
+    groups: dict[str, dict[str, tuple[str, Variant, EvalSet]]] = {}
+    for key, (kind, variant, evalset) in pending.items():
+        needs = [[identity(n.encoder), identity(n.pooling)] for n in variant.retriever.needs()]
+        groups.setdefault(digest([needs, evalset.sha256]), {})[key] = (kind, variant, evalset)
+    return list(groups.values())
+
+
+def _encoding(model: Any, texts: Sequence[str], need: Need, size: int) -> Callable[[], None]:
+    return lambda: model.encode(texts, "document", [need.pooling], size)
+
+
+def _spread(texts: Sequence[str], n: int) -> list[str]:
+    """`n` texts at even steps through the corpus, so that their lengths are the corpus's."""
+    at = np.linspace(0, len(texts) - 1, min(n, len(texts))).astype(int)
+    return [texts[i] for i in at]
+
+
+def _rate(seconds: np.ndarray, documents: int, tokens: int | None) -> Record:
+    typical = float(np.median(seconds))
+    values: dict[str, Any] = {"docs_per_s": documents / typical, "documents": documents, "seconds_upper": upper_bound(seconds)}
+    if tokens is not None:
+        values["tokens_per_s"] = tokens / typical
+    return Record("", "timing", "ok", {"kind": "index"}, values, {"seconds": seconds}, "", noise(seconds, "indexing"))

@@ -1,0 +1,1 @@
+"""Judged rankings to a score for each query: `score(judged)`."""

@@ -1,0 +1,31 @@
+"""nDCG over judged documents only."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.types import Doubles, Judged
+
+
+@dataclass(frozen=True)
+class CondensedNdcg:
+    """nDCG@k of the ranking without its unjudged documents (Sakai 2007, condensed lists).
+
+    Stands beside nDCG where labels may favour one engine. Documents move up only from within the ranking's depth.
+    """
+
+    k: int = 10
+
+    @property
+    def key(self) -> str:
+        """Name in tables."""
+        return f"ndcg_condensed_at_{self.k}"
+
+    def score(self, judged: Judged) -> Doubles:
+        """float64 [n] in 0..1."""
+        order = np.argsort(judged.grades < 0, axis=1, kind="stable")
+        grades = np.maximum(np.take_along_axis(judged.grades, order, axis=1), 0)[:, : self.k].astype(np.float64)
+        ideal = judged.ideal[:, : self.k].astype(np.float64)
+        discount = 1 / np.log2(np.arange(2, self.k + 2))
+        result: Doubles = (grades @ discount[: grades.shape[1]]) / (ideal @ discount[: ideal.shape[1]])
+        return result

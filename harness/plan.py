@@ -1,0 +1,193 @@
+"""Sweep to plan: composed jobs become distinct variants, with what they share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.launch import Job
+from harness.parts import build, describe, digest, find, identity, name_of
+from harness.protocols import Need, Retriever
+from harness.types import EvalSet, HarnessError
+
+_SCORING = 1  # raised whenever the same vectors would score otherwise: old records are then computed anew
+_VECTOR_ONLY = "-"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One candidate on one eval set at one batch size. `labels` are for reading; identity comes from `retriever`."""
+
+    retriever: Retriever
+    task: str
+    batch_size: int | None
+    device: str
+    labels: Mapping[str, Any]
+    card: Mapping[str, Any]
+
+    @property
+    def candidate_id(self) -> str:
+        """12 hex digits of everything that decides the ranking."""
+        return identity(self.retriever)[:12]
+
+
+class Failure(NamedTuple):
+    """A combination that cannot even be planned: its labels and why."""
+
+    labels: Mapping[str, Any]
+    task: str
+    status: str
+    reason: str
+
+
+class Plan(NamedTuple):
+    """Distinct variants in the order of the jobs; how many jobs were excluded by the grid or merged as equal."""
+
+    variants: tuple[Variant, ...]
+    failures: tuple[Failure, ...]
+    excluded: int
+    merged: int
+
+    def needs(self) -> tuple[Need, ...]:
+        """Every distinct forward-pass product that the plan asks for."""
+        found = {}
+        for variant in self.variants:
+            for need in variant.retriever.needs():
+                found[identity(need.encoder), identity(need.pooling)] = need
+        return tuple(found.values())
+
+
+def make_plan(jobs: Sequence[Job]) -> Plan:
+    """Build every job's parts; a wrong part or parameter is a HarnessError, a model out of reach a Failure."""
+    kept = [job for job in jobs if not _excluded(job)]
+    if not kept:
+        raise HarnessError("grid.exclude leaves nothing to run")
+    variants: dict[str, Variant] = {}
+    failures: dict[str, Failure] = {}
+    for job in kept:
+        try:
+            variant = _variant(job)
+            key = digest([variant.candidate_id, variant.task, variant.batch_size, variant.device])
+            variants.setdefault(key, variant)
+        except HarnessError as error:
+            if len(kept) == 1 or type(error) is HarnessError:
+                raise
+            failure = Failure(_labels(job, None), str(job.config["task"]), "failed", str(error))
+            failures.setdefault(digest([failure.labels, failure.task]), failure)
+    distinct = len(variants) + len(failures)
+    named = _unambiguous(list(variants.values()))
+    return Plan(tuple(named), tuple(failures.values()), len(jobs) - len(kept), len(kept) - distinct)
+
+
+def quality_key(variant: Variant, evalset: EvalSet, tasktype: Any) -> str:
+    """Identity of a quality record: candidate, data, metrics, scoring code's version."""
+    return digest(["quality", identity(variant.retriever), evalset.sha256, describe(tasktype), _SCORING])
+
+
+def tasktype_of(job: Job, evalset: EvalSet) -> Any:
+    """The eval set's task type with the metrics of the config."""
+    trusted = job.config["trusted"]
+    metrics = tuple(build(m, trusted) for m in job.config["metrics"])
+    if not metrics:
+        raise HarnessError("metrics is empty; the first metric decides, so name at least one")
+    return find("tasktypes", evalset.type)(metrics=metrics)
+
+
+def sweep_name(jobs: Sequence[Job]) -> str:
+    """The name given, else that of the experiment, else the tasks and a hash of what is swept."""
+    given = jobs[0].config["sweep"]
+    if given:
+        return str(given)
+    experiment = jobs[0].choices.get("experiment", "None")
+    if experiment != "None":
+        return experiment
+    tasks = sorted({str(j.config["task"]) for j in jobs})
+    family = digest(sorted([[j.config.get(k) for k in _FAMILY] for j in jobs], key=str))
+    return f"{'-'.join(tasks[:3]).replace('/', '-')}-{family[:6]}"
+
+
+_FAMILY = ("model", "pooling", "reduction", "quantization", "index", "task", "similarity", "rescore", "dtype", "batch_size")
+
+
+def _variant(job: Job) -> Variant:
+    config = job.config
+    node = {k: v for k, v in config["model"].items() if k != "card"}
+    card = dict(config["model"].get("card") or {})
+    retriever, dense = _retriever(node, config), False
+    if not isinstance(retriever, Retriever):
+        retriever, dense = _dense(retriever, config), True
+    batch_size = _positive(config["batch_size"], "batch_size") if dense else None
+    return Variant(retriever, str(config["task"]), batch_size, str(config["device"]), _labels(job, retriever), card)
+
+
+def _retriever(node: dict[str, Any], config: Mapping[str, Any]) -> Any:
+    if "_target_" not in node:
+        raise HarnessError("this model's YAML has no _target_; see configs/model/ for examples")
+    trusted = config["trusted"]
+    if "dtype" not in node and node["_target_"].startswith("harness.encoders.sentence_transformer."):
+        node["dtype"] = config["dtype"]
+    part = build(node, trusted)
+    identity(part)  # reads the weights' hashes: a missing folder or package shows here, before anything runs
+    return part
+
+
+def _dense(encoder: Any, config: Mapping[str, Any]) -> Retriever:
+    rooms = {"pooling": "pooling", "reduction": "reduction", "quantizer": "quantization", "index": "index"}
+    nodes = {name: config[group] for name, group in rooms.items()}
+    dense = find("retrievers", "dense")
+    target = {"_target_": f"{dense.__module__}.{dense.__name__}"}
+    options = {"similarity": config["similarity"], "rescore": config["rescore"]}
+    return build(target | {"encoder": describe(encoder)} | nodes | options, config["trusted"])  # type: ignore[no-any-return]
+
+
+def _positive(value: Any, name: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise HarnessError(f"{name}={value!r}: expected a whole number of at least 1")
+    return value
+
+
+def _labels(job: Job, retriever: Retriever | None) -> dict[str, Any]:
+    config, choices = job.config, job.choices
+    dense = retriever is None or bool(retriever.needs())
+    quantization = choices["quantization"] + (f"+rescore{config['rescore']}" if config["rescore"] else "")
+    return {
+        "model": _model_label(config["model"], choices["model"]),
+        "retriever": name_of(retriever) if retriever else "dense",
+        "pooling": choices["pooling"] if dense else _VECTOR_ONLY,
+        "dim": config["dim"] if dense else _VECTOR_ONLY,
+        "quantization": quantization if dense else _VECTOR_ONLY,
+        "index": choices["index"] if dense else _VECTOR_ONLY,
+    }
+
+
+def _model_label(node: Mapping[str, Any], choice: str) -> str:
+    return Path(str(node["path"])).name if node.get("path") else choice
+
+
+def _unambiguous(variants: list[Variant]) -> list[Variant]:
+    """Candidates that differ only where labels do not look (two folders called `model`) get part of their identity."""
+    seen: dict[str, set[str]] = {}
+    for v in variants:
+        seen.setdefault(digest(dict(v.labels)), set()).add(v.candidate_id)
+    return [
+        dataclasses.replace(v, labels=dict(v.labels) | {"model": f"{v.labels['model']}@{v.candidate_id[:6]}"})
+        if len(seen[digest(dict(v.labels))]) > 1
+        else v
+        for v in variants
+    ]
+
+
+def _excluded(job: Job) -> bool:
+    rules = (job.config.get("grid") or {}).get("exclude") or []
+    return any(all(_matches(job, key, wanted) for key, wanted in rule.items()) for rule in rules)
+
+
+def _matches(job: Job, key: str, wanted: Any) -> bool:
+    if key not in job.choices and key not in job.config:
+        raise HarnessError(f"grid.exclude names {key!r}, which is no option of a run")
+    values: Iterable[Any] = wanted if isinstance(wanted, list) else [wanted]
+    actual = job.choices.get(key, job.config.get(key))
+    return str(actual) in {str(v) for v in values}

@@ -1,0 +1,1 @@
+"""Token states to one vector: `pool(states, mask)`."""

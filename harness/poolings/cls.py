@@ -1,0 +1,20 @@
+"""The first token's state."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from array_api_compat import array_namespace
+
+
+@dataclass(frozen=True)
+class Cls:
+    """State of the first unmasked token, so it is right under left padding too (BERT's [CLS], arXiv:1810.04805)."""
+
+    native: ClassVar[bool] = False
+
+    def pool(self, states: Any, mask: Any) -> Any:
+        """Float [n, t, d] and bool [n, t] -> [n, d]."""
+        xp = array_namespace(states)
+        seen = xp.cumulative_sum(xp.astype(mask, xp.int32), axis=1)
+        first = xp.astype(mask & (seen == 1), states.dtype)[:, :, None]
+        return xp.sum(states * first, axis=1)

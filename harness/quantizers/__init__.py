@@ -1,0 +1,1 @@
+"""Vectors to codes and back: `fit(documents)` then `encode`, `decode`, `query`."""

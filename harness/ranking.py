@@ -1,0 +1,100 @@
+"""Arithmetic of rankings: the tie rule, judgements seen by rank, and what another order of ties would score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.protocols import Metric
+from harness.types import Doubles, EvalSet, Ints, Judged, Qrels, Ranking
+
+
+def id_order(ids: Sequence[str]) -> NDArray[np.int64]:
+    """int64 [n]: the position of each id among the sorted ids (code point order, as trec_eval's strcmp on UTF-8)."""
+    return np.argsort(np.argsort(np.asarray(ids, dtype=object), kind="stable"))
+
+
+def best(documents: NDArray[np.integer], scores: Doubles, order: NDArray[np.int64], k: int) -> Ranking:
+    """The k best of one query's candidates: score descending, then document id descending (trec_eval's rule).
+
+    documents: int [c] positions; scores: float64 [c]; order: `id_order` of the whole corpus. Gives a Ranking
+    without the query axis, padded to k.
+    """
+    place = np.lexsort((-order[documents], -scores))
+    complete = len(place) <= k or scores[place[k - 1]] != scores[place[k]]
+    kept = place[:k]
+    missing = (0, k - len(kept))
+    return Ranking(
+        np.pad(documents[kept].astype(np.int32), missing, constant_values=-1),
+        np.pad(scores[kept], missing, constant_values=-np.inf),
+        np.asarray(complete),
+    )
+
+
+def stacked(rankings: Sequence[Ranking]) -> Ranking:
+    """One Ranking [q, k] from the rankings of single queries."""
+    return Ranking(*(np.stack(column) for column in zip(*rankings, strict=True)))
+
+
+def own_documents(evalset: EvalSet) -> Ints:
+    """int32 [q]: the document with the query's own id where the eval set excludes it, else -1."""
+    where = {d: i for i, d in enumerate(evalset.documents.ids)} if evalset.exclude_self else {}
+    return np.asarray([where.get(q, -1) for q in evalset.queries.ids], dtype=np.int32)
+
+
+def judge(ranking: Ranking, qrels: Qrels) -> Judged:
+    """A ranking seen through judgements, for the queries that have a relevant document."""
+    relevant = qrels.grade > 0
+    queries = np.unique(qrels.query[relevant])
+    span = int(max(ranking.documents.max(initial=0), qrels.document.max(initial=0))) + 2
+    known = qrels.document >= 0
+    keys = qrels.query[known].astype(np.int64) * span + qrels.document[known]
+    by_key = np.argsort(keys)
+    documents = ranking.documents[queries]
+    wanted = queries[:, None].astype(np.int64) * span + documents
+    at = np.minimum(np.searchsorted(keys, wanted, sorter=by_key), max(len(keys) - 1, 0))
+    hit = (documents >= 0) & (keys[by_key[at]] == wanted) if len(keys) else np.zeros(documents.shape, dtype=bool)
+    grades = np.where(hit, qrels.grade[known][by_key[at]] if len(keys) else -1, -1)
+    # A judged grade below 0 (trec_eval's "spam") is judged, yet no gain: 0 keeps it apart from unjudged.
+    grades = np.where(hit, np.maximum(grades, 0), -1).astype(np.int32)
+    return Judged(queries.astype(np.int32), grades, documents >= 0, _ideal(qrels, queries))
+
+
+def _ideal(qrels: Qrels, queries: NDArray[np.integer]) -> Ints:
+    relevant = np.flatnonzero(qrels.grade > 0)
+    ordered = relevant[np.lexsort((-qrels.grade[relevant], qrels.query[relevant]))]
+    row = np.searchsorted(queries, qrels.query[ordered])
+    column = np.arange(len(row)) - np.searchsorted(row, row)
+    ideal = np.zeros((len(queries), int(column.max(initial=0)) + 1), dtype=np.int32)
+    ideal[row, column] = qrels.grade[ordered]
+    return ideal
+
+
+def tie_bounds(metric: Metric, ranking: Ranking, judged: Judged) -> tuple[Doubles, Doubles]:
+    """Lowest and highest score, float64 [n] each, that any order of equally scored documents would give.
+
+    Where the last tie runs on beyond the ranking, the bounds are outer ones: its unseen members count as not
+    relevant for the lowest and as the query's missing relevant documents for the highest.
+    """
+    scores = ranking.scores[judged.query]
+    group = np.concatenate([np.zeros((len(scores), 1), int), np.cumsum(scores[:, 1:] != scores[:, :-1], axis=1)], axis=1)
+    gains = np.maximum(judged.grades, 0)
+    span = int(gains.max(initial=0)) + 1
+    worst = np.take_along_axis(gains, np.argsort(group * span + gains, axis=1, kind="stable"), axis=1)
+    fair = np.take_along_axis(gains, np.argsort(group * span - gains, axis=1, kind="stable"), axis=1)
+    for row in np.flatnonzero(~ranking.complete[judged.query]):
+        last = group[row] == group[row, -1]
+        worst[row, last] = 0
+        fair[row, last] = _best_of_unseen(gains[row], judged.ideal[row], last)
+    return metric.score(judged._replace(grades=worst)), metric.score(judged._replace(grades=fair))
+
+
+def _best_of_unseen(gains: Ints, ideal: Ints, last: NDArray[np.bool_]) -> Ints:
+    seen_elsewhere = list(gains[~last & (gains > 0)])
+    pool = [int(g) for g in ideal if g > 0]
+    for grade in seen_elsewhere:
+        pool.remove(int(grade))
+    slots = int(last.sum())
+    return np.asarray((pool + [0] * slots)[:slots], dtype=np.int32)

@@ -1,0 +1,1 @@
+"""Vectors to shorter vectors: `fit(documents)` then `apply(vectors)`."""

@@ -1,0 +1,46 @@
+"""The first components of a vector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from harness.types import Floats, Inapplicable
+
+
+@dataclass(frozen=True)
+class Truncate:
+    """Keeps the first `dim` components, as Matryoshka models are used (arXiv:2205.13147), and renormalises.
+
+    A truncated unit vector has a norm of 0.26 to 0.71, so a dot product without renormalising ranks by length as
+    well as by angle. `dim="full"` leaves vectors as they are.
+    """
+
+    dim: int | Literal["full"] = "full"
+
+    def fit(self, documents: Floats) -> FittedTruncate:
+        """Checks the width of float32 [n, d] documents; Inapplicable when `dim` is not between 1 and d."""
+        width = documents.shape[1]
+        if self.dim == "full" or self.dim == width:
+            return FittedTruncate(None)
+        if not 1 <= self.dim <= width:
+            raise Inapplicable(f"dim={self.dim} does not fit: the model has {width} dimensions. Use dim=1..{width} or full")
+        return FittedTruncate(self.dim)
+
+
+class FittedTruncate:
+    """Applies the cut that was fitted; None keeps everything."""
+
+    def __init__(self, dim: int | None) -> None:
+        self.dim = dim
+
+    def apply(self, vectors: Floats) -> Floats:
+        """float32 [n, d] -> float32 [n, dim] with unit rows; a zero row stays zero."""
+        if self.dim is None:
+            return vectors
+        cut = vectors[:, : self.dim].astype(np.float32)
+        norms = np.linalg.norm(cut, axis=1, keepdims=True)
+        result: Floats = cut / np.where(norms == 0, np.float32(1), norms)
+        return result

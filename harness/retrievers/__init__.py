@@ -1,0 +1,1 @@
+"""Whole ways of ranking a corpus: `index(evalset, source)` then `rank`."""

@@ -1,0 +1,102 @@
+"""Search by words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.ranking import best, id_order, own_documents, stacked
+from harness.protocols import Need, VectorSource
+from harness.types import EvalSet, Inapplicable, Ranking
+
+_STOPWORDS = {"english": "en", "german": "de", "french": "fr", "spanish": "es", "italian": "it", "portuguese": "pt"}
+
+
+@dataclass(frozen=True)
+class Bm25:
+    """BM25 through bm25s (Lu 2024, arXiv:2407.03618), whose defaults these are; Snowball stemmer and stop words.
+
+    Only documents that share a word with the query are results, as in Lucene; mteb's baseline fills its list up
+    with documents of score 0. `stemmer="none"` and `stopwords="none"` switch either off.
+    """
+
+    language: str = "english"
+    method: Literal["lucene", "robertson", "atire", "bm25l", "bm25+"] = "lucene"
+    k1: float = 1.5
+    b: float = 0.75
+    stemmer: Literal["snowball", "none"] = "snowball"
+    stopwords: Literal["language", "none"] = "language"
+
+    def needs(self) -> Sequence[Need]:
+        """No vectors."""
+        return ()
+
+    def prepare(self, evalset: EvalSet, source: VectorSource) -> Bm25Searcher:
+        """Tokenize and index the documents; Inapplicable for a language bm25s has no stop words or stemmer for."""
+        return Bm25Searcher(self, evalset)
+
+
+class Bm25Searcher:
+    """A bm25s index over one eval set."""
+
+    warnings: tuple[str, ...] = ()
+
+    def __init__(self, part: Bm25, evalset: EvalSet) -> None:
+        import bm25s
+
+        self.texts = evalset.queries.texts
+        self.excluded = own_documents(evalset)
+        self.order = id_order(evalset.documents.ids)
+        self._options = _tokenizer_options(part)
+        words = bm25s.tokenize(list(evalset.documents.texts), **self._options)
+        if not any(len(w) for w in words.ids):
+            raise Inapplicable("BM25 finds no word in any document: all are empty or only stop words")
+        self._index = bm25s.BM25(method=part.method, k1=part.k1, b=part.b)
+        self._index.index(words, show_progress=False)
+        self._words = set(words.vocab)
+        self.facts: Mapping[str, float] = self._sizes(len(self.order))
+
+    def rank(self, k: int) -> Ranking:
+        """The k best for every query."""
+        return stacked([self._one(i, k) for i in range(len(self.texts))])
+
+    def probe(self, query: int, k: int) -> None:
+        """One query from its text: tokenize, score, sort."""
+        self._one(query, k)
+
+    def _one(self, query: int, k: int) -> Ranking:
+        import bm25s
+
+        tokens = bm25s.tokenize([self.texts[query]], return_ids=False, **self._options)[0]
+        known = [t for t in tokens if t in self._words]
+        scores = self._scores(known)
+        if self.excluded[query] >= 0:
+            scores[self.excluded[query]] = 0
+        found = np.flatnonzero(scores > 0)
+        return best(found, np.round(scores[found].astype(np.float64), 9), self.order, k)
+
+    def _scores(self, tokens: list[str]) -> NDArray[np.float32]:
+        if not tokens:
+            return np.zeros(len(self.order), dtype=np.float32)
+        return np.array(self._index.get_scores(tokens), dtype=np.float32)
+
+    def _sizes(self, documents: int) -> Mapping[str, float]:
+        arrays = sum(np.asarray(a).nbytes for a in self._index.scores.values() if isinstance(a, np.ndarray))
+        total = float(arrays + sum(len(w.encode()) + 4 for w in self._words))
+        return {"index_bytes": total, "ram_bytes": total, "bytes_per_doc": total / documents}
+
+
+def _tokenizer_options(part: Bm25) -> dict[str, Any]:
+    import Stemmer
+
+    if part.language not in _STOPWORDS or part.language not in Stemmer.algorithms():
+        raise Inapplicable(f"BM25 has no stop words for {part.language!r}; use one of {', '.join(sorted(_STOPWORDS))}")
+    return {
+        "stopwords": _STOPWORDS[part.language] if part.stopwords == "language" else [],
+        "stemmer": Stemmer.Stemmer(part.language) if part.stemmer == "snowball" else None,
+        "show_progress": False,
+    }

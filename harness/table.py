@@ -1,0 +1,130 @@
+"""Rows: one for each variant on each eval set, from the records of a sweep. The stable machine interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.store import Records, read_json
+from harness.timing import latency
+from harness.types import HarnessError, Record
+
+Row = dict[str, Any]
+KEYS = (
+    "sweep", "task", "task_type", "model", "retriever", "pooling", "dim", "quantization", "index", "batch_size", "status",
+    "ndcg_at_10", "recall_at_10", "recall_at_100", "mrr_at_10", "map_at_100", "main_score", "judged_at_10", "queries",
+    "bytes_per_doc", "index_bytes", "query_p50_ms", "query_p95_ms", "query_p99_ms", "docs_per_s", "tokens_per_s",
+    "peak_rss_mb", "candidate_id", "data_sha256", "model_sha256",
+)  # fmt: skip
+MORE = (
+    "precision_at_10", "hit_rate_at_10", "ndcg_condensed_at_10", "overlap_at_10", "tie_lowest", "tie_highest",
+    "query_p95_ms_upper", "query_p95_ms_spread", "encode_p50_ms", "search_p50_ms", "first_query_ms", "documents_cut",
+    "rescoring_bytes", "device", "main", "reason", "warnings",
+)  # fmt: skip
+
+
+class Sweep(NamedTuple):
+    """A sweep as it lies on disk: its manifest, and the records its variants name."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    records: Mapping[str, Record]
+
+
+def find_sweep(name: str | None, results_dir: Path) -> Path:
+    """The folder of a sweep: a path, a name under `results_dir`, or the newest one."""
+    if name:
+        for folder in (Path(name), results_dir / name):
+            if (folder / "sweep.json").exists():
+                return folder
+    known = sorted(results_dir.glob("*/sweep.json"), key=lambda p: p.stat().st_mtime)
+    if name or not known:
+        names = ", ".join(p.parent.name for p in known) or "none yet; start one with: harness run"
+        raise HarnessError(f"no sweep {name or ''} under {results_dir}; there are: {names}".replace("  ", " "))
+    return known[-1].parent
+
+
+def read_sweep(folder: Path) -> Sweep:
+    """Manifest and every record that its variants name; records of other families in the folder are not read."""
+    manifest = read_json(folder / "sweep.json")
+    if manifest.get("schema") != 1:
+        raise HarnessError(f"{folder}/sweep.json has schema {manifest.get('schema')}, this version reads 1; run it again")
+    store = Records(folder / "records")
+    keys = {k for v in manifest["variants"] for k in (v["quality"], *v["timings"].values())}
+    found = {key: record for key in sorted(keys) if (record := store.get(key)) is not None}
+    return Sweep(folder, manifest, found)
+
+
+def rows(sweep: Sweep) -> list[Row]:
+    """One row a variant and eval set, failed, skipped and missing ones included; None where nothing was measured."""
+    floats = _float_rankings(sweep)
+    made = [_row(sweep, variant, floats) for variant in sweep.manifest["variants"]]
+    lost = [_empty(sweep, failure) | failure for failure in sweep.manifest["unplanned"]]
+    return made + lost
+
+
+def _empty(sweep: Sweep, labels: Mapping[str, Any]) -> Row:
+    evalset = sweep.manifest["evalsets"][labels["task"]]
+    row: Row = dict.fromkeys(KEYS + MORE)
+    return row | {
+        "sweep": sweep.manifest["sweep"], "task_type": evalset["type"], "data_sha256": evalset["sha256"],
+        "warnings": [], "reason": "", "batch_size": labels.get("batch_size"),
+    }  # fmt: skip
+
+
+def _row(sweep: Sweep, variant: Mapping[str, Any], floats: Mapping[str, Any]) -> Row:
+    row = _empty(sweep, variant) | {k: variant[k] for k in (*_LABELS, "task", "device", "candidate_id", "model_sha256")}
+    record = sweep.records.get(variant["quality"])
+    if record is None:
+        return row | {"status": "missing", "reason": "not run yet"}
+    row |= {"status": record.status, "reason": record.reason, "warnings": list(record.warnings)}
+    if record.status != "ok":
+        return row
+    row |= {k: record.values[k] for k in KEYS + MORE if k in record.values}
+    row["dim"] = int(record.values["dimensions"]) if "dimensions" in record.values else row["dim"]
+    row["overlap_at_10"] = _overlap(record, floats.get(_family(variant)))
+    return row | _speeds(sweep, variant)
+
+
+_LABELS = ("model", "retriever", "pooling", "dim", "quantization", "index")
+
+
+def _speeds(sweep: Sweep, variant: Mapping[str, Any]) -> Row:
+    taken = {kind: sweep.records[key] for kind, key in variant["timings"].items() if key in sweep.records}
+    speeds: Row = {k: taken["index"].values[k] for k in ("docs_per_s", "tokens_per_s") if k in _values(taken, "index")}
+    expected = {"search", "encode"} & set(variant["timings"])
+    if "search" in taken and expected <= set(taken):
+        stages = {kind: np.asarray(taken[kind].arrays["seconds"]) for kind in expected}
+        speeds |= latency(sum(stages.values()))  # type: ignore[arg-type]
+        speeds |= {f"{kind}_p50_ms": float(np.median(s) * 1000) for kind, s in stages.items()}
+        speeds["first_query_ms"] = sum(float(taken[kind].values["first_ms"]) for kind in expected)
+        speeds.pop("samples")
+    return speeds
+
+
+def _values(taken: Mapping[str, Record], kind: str) -> Mapping[str, Any]:
+    return taken[kind].values if kind in taken else {}
+
+
+def _family(variant: Mapping[str, Any]) -> str:
+    return "|".join(str(variant[k]) for k in ("task", "model", "pooling", "dim", "index"))
+
+
+def _float_rankings(sweep: Sweep) -> dict[str, Any]:
+    plain = [v for v in sweep.manifest["variants"] if v["quantization"] == "float32" and v["quality"] in sweep.records]
+    return {_family(v): sweep.records[v["quality"]].arrays.get("top") for v in plain}
+
+
+def _overlap(record: Record, reference: Any) -> float | None:
+    """Mean share of the float ranking's first ten that this ranking's first ten hold."""
+    if reference is None or "top" not in record.arrays:
+        return None
+    shares = []
+    for mine, theirs in zip(record.arrays["top"].tolist(), reference.tolist(), strict=True):
+        wanted = {d for d in theirs if d >= 0}
+        if wanted:
+            shares.append(len(wanted & set(mine)) / len(wanted))
+    return float(np.mean(shares)) if shares else None

@@ -1,0 +1,1 @@
+"""What it means to evaluate a candidate: `evaluate(evalset, searcher)`."""

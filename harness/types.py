@@ -1,0 +1,220 @@
+"""The values and errors that cross rooms. Imports numpy and nothing else of weight."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Ints = NDArray[np.int32]
+Role = Literal["query", "document"]
+Status = Literal["ok", "skipped", "failed"]
+
+
+class HarnessError(Exception):
+    """A mistake the user can mend: printed as one line, without a traceback; the process exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class Inapplicable(HarnessError):
+    """A part that does not apply to its input; a sweep records the variant as skipped, with this reason."""
+
+
+class Unavailable(HarnessError):
+    """Something outside this machine or installation could not be had: a hub, an endpoint, an optional package."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts in file order with their unique ids; `texts[i]` belongs to `ids[i]`."""
+
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.texts):
+            raise ValueError(f"{len(self.ids)} ids for {len(self.texts)} texts")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Judgement(NamedTuple):
+    """One line of a qrels file: ids as written, an integer grade, and the `file:line` it came from."""
+
+    query_id: str
+    document_id: str
+    grade: int
+    place: str
+
+
+class RawSet(NamedTuple):
+    """What a format reads, before ids are resolved: `notes` count everything that was dropped or merged."""
+
+    documents: Texts
+    queries: Texts
+    judgements: tuple[Judgement, ...]
+    notes: tuple[Note, ...] = ()
+
+
+class Qrels(NamedTuple):
+    """Relevance judgements as three parallel arrays, one entry for each judged pair.
+
+    query: int32 [j], position in `EvalSet.queries`.
+    document: int32 [j], position in `EvalSet.documents`; -1 for a document that the corpus lacks. Such a
+    judgement stays: trec_eval counts a missing relevant document in the denominators, and so do we.
+    grade: int32 [j]; above 0 is relevant.
+    """
+
+    query: Ints
+    document: Ints
+    grade: Ints
+
+
+class Note(NamedTuple):
+    """One finding about data: what was met, where, how often, what it does to the score, how to mend it.
+
+    `level` is error, warning or info; `place` is `file:line` or empty; `count` is the number of cases.
+    """
+
+    code: str
+    level: str
+    place: str
+    message: str
+    effect: str = ""
+    fix: str = ""
+    count: int = 1  # type: ignore[assignment]  # hides tuple.count, which nobody calls on a note
+
+
+@dataclass(frozen=True)
+class EvalSet:
+    """Corpus, queries and judgements, with what the manifest says of them."""
+
+    name: str
+    type: str
+    documents: Texts
+    queries: Texts
+    qrels: Qrels
+    languages: tuple[str, ...] = ()
+    weight: float = 1.0
+    guard: bool = False
+    label_source: str = "unknown"
+    exclude_self: bool = False
+    notes: tuple[Note, ...] = ()
+    source: str = ""
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of everything a score depends on: ids, texts, judgements, `exclude_self`; not names or weights."""
+        digest = hashlib.sha256(f"{self.type}|{self.exclude_self}".encode())
+        for part in (self.documents, self.queries):
+            for item, text in zip(part.ids, part.texts, strict=True):
+                for value in (item, text):
+                    raw = value.encode("utf-8", "surrogatepass")
+                    digest.update(len(raw).to_bytes(8, "little") + raw)
+            digest.update(b"|")
+        for column in self.qrels:
+            digest.update(np.ascontiguousarray(column, dtype="<i4").tobytes() + b"|")
+        return digest.hexdigest()
+
+
+class Encoded(NamedTuple):
+    """What one forward pass gives for some texts.
+
+    vectors: for each pooling asked for, in that order, float32 [n, d].
+    tokens: int32 [n], tokens that were encoded; full_tokens: int32 [n], tokens before the cut at the maximum.
+    """
+
+    vectors: tuple[Floats, ...]
+    tokens: Ints
+    full_tokens: Ints
+
+
+class Traits(NamedTuple):
+    """What a model says of itself, known without loading its weights.
+
+    similarity: cosine, dot, euclidean or manhattan; pooling: name of its own pooling, empty if it has no token
+    states; max_tokens: 0 where there is no limit or it is not known; warnings: overrides a reader must know of.
+    """
+
+    similarity: str
+    pooling: str
+    max_tokens: int
+    warnings: tuple[str, ...] = ()
+
+
+class Vectors(NamedTuple):
+    """float32 [n, d] rows in the order of the texts asked for, with int32 [n] token counts (see `Encoded`)."""
+
+    rows: Floats
+    tokens: Ints
+    full_tokens: Ints
+
+
+class Ranking(NamedTuple):
+    """The first k documents for each query, best first, ties broken by document id descending.
+
+    documents: int32 [q, k], positions in `EvalSet.documents`, -1 where fewer than k were found.
+    scores: float64 [q, k], non-increasing along k; -inf where documents is -1.
+    complete: bool [q], True where no document outside the k ties with the last of them.
+    """
+
+    documents: Ints
+    scores: Doubles
+    complete: NDArray[np.bool_]
+
+
+class Judged(NamedTuple):
+    """A ranking seen through judgements; only queries with a relevant document, in eval-set order.
+
+    query: int32 [n], positions in `EvalSet.queries`.
+    grades: int32 [n, k], grade of each ranked document, -1 where unjudged; `found`: bool [n, k], a document is there.
+    ideal: int32 [n, m], all positive grades of the query in descending order, 0-padded.
+    """
+
+    query: Ints
+    grades: Ints
+    found: NDArray[np.bool_]
+    ideal: Ints
+
+
+class Evaluation(NamedTuple):
+    """What a task type gives for one candidate on one eval set.
+
+    per_query: metric key -> float64 [n], `query_ids` in the same order; `main` names the deciding metric.
+    top: int32 [n, 10] best documents, for overlap and inspection; `facts`: named numbers (tie bounds, counts, bytes).
+    """
+
+    main: str
+    query_ids: tuple[str, ...]
+    per_query: Mapping[str, Doubles]
+    top: Ints
+    facts: Mapping[str, float]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Record:
+    """One candidate on one eval set (`kind="quality"`), or one measurement of speed (`kind="timing"`).
+
+    `key` is the identity of everything that decides the content. `values` are numbers, `arrays` are per-query
+    scores or raw samples; a skipped or failed record has a `reason` and neither.
+    """
+
+    key: str
+    kind: Literal["quality", "timing"]
+    status: Status
+    labels: Mapping[str, Any]
+    values: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
