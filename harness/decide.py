@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from harness.candidates import Candidate, breaches, candidates, check_comparable
+from harness.narrative import caveats, not_measured, sentence
 from harness.policy import Policy
-from harness.stats import Bounds, Paired, minus, paired, queries_needed, resample, simultaneous
+from harness.ruling import Field, Verdict, field_of, rule
+from harness.sensitivity import changes, stability
+from harness.stats import Paired, paired, queries_needed
 from harness.table import Sweep
-from harness.types import Doubles, HarnessError
+from harness.types import HarnessError
 
 DECIDED, INSUFFICIENT, NOTHING, BIASED = (
     "decided", "insufficient evidence", "nothing meets the limits", "labels favour one engine",
 )  # fmt: skip
 _JUDGED_GAP = 0.10
-_RESAMPLES = 200
-_INNER_DRAWS = 300
-
-
-class Verdict(NamedTuple):
-    """The rule's result over candidates that pass: positions of reference and pick, bounds, who is proven close."""
-
-    reference: int
-    pick: int | None
-    bounds: Bounds
-    difference: Doubles
-    proven: np.ndarray
-
-
-class Field(NamedTuple):
-    """The candidates that meet every limit and have a result on every set, with their scores set by set.
-
-    sets: for each eval set float64 [candidates, queries]; costs: rank of each by the policy's order, 0 is cheapest.
-    """
-
-    members: tuple[Candidate, ...]
-    sets: tuple[Doubles, ...]
-    weights: tuple[float, ...]
-    guarded: tuple[bool, ...]
-    costs: np.ndarray
 
 
 def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
@@ -55,8 +33,8 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
     status = _status(field, verdict, policy) if verdict else NOTHING
     entries = [_entry(c, field, verdict, over[c.id], policy) for c in found]
     entries.sort(key=lambda e: (e["difference"] is None, -(e["score"] if e["score"] is not None else -1), e["label"]))
-    pick = None if verdict is None or status == INSUFFICIENT or verdict.pick is None else field.members[verdict.pick].id
-    return {
+    pick = None if verdict is None or status == INSUFFICIENT else field.members[verdict.pick].id
+    values = {
         "schema": 1,
         "sweep": sweep.manifest["sweep"],
         "created": sweep.manifest["created"],
@@ -69,62 +47,15 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
         "candidates": entries,
         "funnel": _funnel(sweep, found, over, verdict),
         "queries_needed": _needed(field, verdict, policy),
-        "same_pick": _stability(field, verdict, policy) if pick else [],
+        "same_pick": stability(field, policy) if pick else [],
+        "changes": changes(field, verdict, policy, tuple(sweep.manifest["evalsets"])) if verdict and pick else [],
         "evalsets": {k: {n: v[n] for n in _ABOUT} for k, v in sweep.manifest["evalsets"].items()},
     }
+    texts = {"sentence": sentence(values), "caveats": caveats(values), "not_measured": not_measured(values)}
+    return values | texts
 
 
 _ABOUT = ("documents", "queries", "scored_queries", "weight", "guard", "label_source", "languages", "sha256")
-
-
-def field_of(members: Sequence[Candidate], sweep: Sweep, policy: Policy) -> Field:
-    """The entrants as arrays; cost ranks follow the policy's order, then quality, then the label."""
-    about = sweep.manifest["evalsets"]
-    sets = tuple(np.stack([c.scores[t] for c in members]) for t in about) if members else ()
-    weights = tuple(float(about[t]["weight"]) for t in about)
-    means = sum(w * s.mean(axis=1) for w, s in zip(weights, sets, strict=True)) if members else np.zeros(0)
-
-    def cost(i: int) -> tuple[Any, ...]:
-        known = [members[i].costs[k] for k in policy.order]
-        return (*(float("inf") if v is None else v for v in known), -means[i], members[i].label)
-
-    order = sorted(range(len(members)), key=cost)
-    ranks = np.empty(len(members), dtype=int)
-    ranks[order] = np.arange(len(members))
-    return Field(tuple(members), sets, weights, tuple(bool(about[t]["guard"]) for t in about), ranks)
-
-
-def rule(field: Field, policy: Policy, draws: int, seed: int) -> Verdict:
-    """Reference, simultaneous lower bounds, guard, cheapest: steps 2 to 5 of the decision rule."""
-    resampled = resample(field.sets, field.weights, draws, seed)
-    reference = _reference(field, policy, resampled.observed)
-    difference = minus(resampled, reference)
-    bounds = simultaneous(difference, policy.confidence)
-    proven = bounds.one_sided > -policy.margin
-    for scores, guarded in zip(field.sets, field.guarded, strict=True):
-        if guarded:
-            alone = simultaneous(minus(resample([scores], [1.0], draws, seed), reference), policy.confidence)
-            proven &= alone.one_sided >= -2 * policy.margin
-    proven[reference] = True
-    pick = min(np.flatnonzero(proven), key=lambda i: field.costs[i])
-    return Verdict(reference, int(pick), bounds, difference.observed, proven)
-
-
-def _reference(field: Field, policy: Policy, observed: Doubles) -> int:
-    if policy.reference == "best":
-        top = np.flatnonzero(observed >= observed.max() - 1e-12)
-        return int(min(top, key=lambda i: field.costs[i]))
-    wanted = [w.strip() for w in policy.reference.replace("·", "/").split("/")]
-    fits = [i for i, c in enumerate(field.members) if c.id == wanted[0] or _is(c, wanted)]
-    if len(fits) != 1:
-        labels = "; ".join(c.label for c in field.members)
-        raise HarnessError(f"policy.reference={policy.reference!r} fits {len(fits)} passing candidates, expected one of: {labels}")
-    return fits[0]
-
-
-def _is(candidate: Candidate, wanted: Sequence[str]) -> bool:
-    parts = [p.strip() for p in candidate.label.split(" · ")]
-    return parts[: len(wanted)] == list(wanted)
 
 
 def _status(field: Field, verdict: Verdict, policy: Policy) -> str:
@@ -227,18 +158,6 @@ def _needed(field: Field, verdict: Verdict | None, policy: Policy) -> int:
     open_ = [i for i in range(len(field.members)) if not verdict.proven[i] and verdict.bounds.high[i] > -policy.margin]
     spreads = [_pooled([paired(s[i], s[verdict.reference]) for s in field.sets], field) for i in open_]
     return min((queries_needed(s, policy.margin) for s in spreads), default=0)
-
-
-def _stability(field: Field, verdict: Verdict, policy: Policy) -> list[dict[str, Any]]:
-    """Share of query resamples in which the whole rule picks each candidate, most frequent first."""
-    generator = np.random.default_rng(policy.seed + 1)
-    counts = np.zeros(len(field.members), dtype=int)
-    for number in range(_RESAMPLES):
-        drawn = tuple(s[:, generator.integers(0, s.shape[1], s.shape[1])] for s in field.sets)
-        again = rule(field._replace(sets=drawn), policy, _INNER_DRAWS, policy.seed + number)
-        counts[again.pick] += 1
-    order = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
-    return [{"id": field.members[i].id, "label": field.members[i].label, "share": counts[i] / _RESAMPLES} for i in order]
 
 
 def _main(sweep: Sweep) -> str:

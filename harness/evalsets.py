@@ -60,6 +60,20 @@ def load_task(task: str, folders: Sequence[Path]) -> EvalSet:
     return load({"name": name, **manifest}, where)
 
 
+def open_evalset(name: str, folders: Sequence[Path]) -> EvalSet:
+    """The eval set behind a task name, a manifest file or a folder or file of data (read with `format: auto`)."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.exists():
+            raise HarnessError(f"{name} does not exist")
+        return load_task(path.stem, [path.parent]) if path.name != "task.yaml" else load_task(
+            path.parent.name, [path.parent.parent]
+        )
+    if path.exists() and not any((f / f"{name}.yaml").exists() or (f / name / "task.yaml").exists() for f in folders):
+        return load({"name": path.name, "path": str(path.absolute())}, path.absolute())
+    return load_task(name, folders)
+
+
 def find_manifest(task: str, folders: Sequence[Path]) -> Path:
     """The manifest of a task: TASK.yaml or TASK/task.yaml in one of the folders.
 

@@ -12,7 +12,7 @@ from harness.parts import digest, identity
 from harness.protocols import Encoder, Need, OpenEncoder, Pooling
 from harness.store import Keys, Shelf, text_keys
 from harness.timing import versions
-from harness.types import HarnessError, Role, Vectors
+from harness.types import EvalSet, HarnessError, Role, Vectors
 
 _STORE_BATCH = 1024  # texts between two writes: what a kill can cost
 _ENCODE_BATCH = 32
@@ -47,6 +47,14 @@ class StoredVectors:
             self._fill(encoder, pooling, role, texts, (keys, missing))
         return shelf.load(keys)
 
+    def count_missing(self, need: Need, evalset: EvalSet) -> int:
+        """Distinct texts of an eval set that no stored vector answers."""
+        missing = 0
+        for role, texts in _sides(evalset):
+            keys = np.unique(text_keys(need.encoder.prompt(role), texts))
+            missing += int(self._shelf(need.encoder, need.pooling).missing(keys).sum())
+        return missing
+
     def opened(self, encoder: Encoder) -> OpenEncoder:
         """The loaded model; the one before it is let go."""
         name = identity(encoder)
@@ -80,6 +88,10 @@ class StoredVectors:
         name = digest([identity(encoder.bare()), self.device.partition(":")[0], versions()])
         folder = self.folder / "vectors" / name / identity(pooling)
         return self._shelves.setdefault(folder, Shelf(folder))
+
+
+def _sides(evalset: EvalSet) -> tuple[tuple[Role, Sequence[str]], ...]:
+    return ("document", evalset.documents.texts), ("query", evalset.queries.texts)
 
 
 def resolve_device(name: str) -> str:

@@ -15,14 +15,15 @@ from harness.evalsets import load_task
 from harness.forward import StoredVectors, resolve_device
 from harness.launch import Job, shipped
 from harness.measure import Bench
-from harness.parts import build, describe, digest
+from harness.parts import build, describe, digest, name_of
 from harness.plan import Plan, Variant, make_plan, quality_key, sweep_name, tasktype_of
 from harness.store import Records, read_json, write_json
 from harness.timing import machine, versions
-from harness.types import EvalSet, HarnessError, Inapplicable, Record
+from harness.types import Doubles, EvalSet, HarnessError, Inapplicable, Record
 
 Say = Callable[[str], None]
 MANIFEST = "sweep.json"
+_SHOWN = ("model", "pooling", "dim", "quantization")
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,36 @@ def run_sweep(jobs: Sequence[Job], command: str, say: Say) -> Outcome:
     device = resolve_device(str(config["device"])) if plan.needs() else "cpu"
     source = StoredVectors(Path(config["store_dir"]), device, plan.needs(), say)
     manifest = _manifest(plan, tasks, jobs, command, device)
-    _write_manifest(folder, manifest)
     say(_headline(plan, tasks))
+    if len(jobs) > 1:  # a sweep can be reported after a kill; a single run that does not apply leaves nothing
+        _write_manifest(folder, manifest)
     computed = _evaluate_all(_Run(plan, tasks, records, source, config, say))
-    for variant in plan.variants:
-        if len(plan.variants) == 1 and (only := records.get(_key(variant, tasks))) and only.status == "skipped":
-            raise HarnessError(only.reason)
+    _write_manifest(folder, manifest)
     if config["timing"]["scenario"] != "none":
         computed += Bench(config["timing"], records, source, say).time_all(_timeable(plan, tasks, records))
     return _outcome(folder, plan, records, tasks, computed)
+
+
+def plan_sweep(jobs: Sequence[Job]) -> str:
+    """What `run_sweep` would do, as text: candidates, what is remembered, forward passes. Runs and writes nothing."""
+    config, plan = jobs[0].config, make_plan(jobs)
+    tasks = _load_tasks(jobs)
+    folder = Path(config["results_dir"]) / sweep_name(jobs)
+    known = Records(folder / "records")
+    device = resolve_device(str(config["device"])) if plan.needs() else "cpu"
+    source = StoredVectors(Path(config["store_dir"]), device, plan.needs(), str)
+    keys = {_key(v, tasks): v for v in plan.variants}
+    lines = [_headline(plan, tasks)]
+    for key, variant in keys.items():
+        name = " · ".join(str(variant.labels[k]) for k in _SHOWN if variant.labels[k] != "-")
+        record = known.get(key)
+        lines.append(f"  {'remembered, ' + record.status if record else 'to run':16} {name} on {variant.task}")
+    lines += [f"  {f.status:16} {f.labels['model']}: {f.reason}" for f in plan.failures]
+    for need in plan.needs():
+        for name, task in tasks.items():
+            missing = source.count_missing(need, task.evalset)
+            lines.append(f"  forward pass     {name_of(need.encoder)}, pooling {name_of(need.pooling)}, {name}: {missing} texts")
+    return "\n".join([*lines, f"sweep {folder.name}; nothing was run"])
 
 
 class _Run(NamedTuple):
@@ -81,6 +103,8 @@ def _evaluate_all(run: _Run) -> int:
     executor = build(run.config["executor"], run.config["trusted"])
     work = lambda v: _evaluate(v, run.tasks[v.task], run.source)  # noqa: E731
     for number, record in enumerate(executor.run(pending.values(), work), start=1):
+        if record.status == "skipped" and len(run.plan.variants) == 1:
+            raise HarnessError(record.reason)
         run.records.put(record)
         run.say(f"[{number}/{len(pending)}] {_line(record)}")
     return len(pending)
@@ -101,10 +125,16 @@ def _evaluate(variant: Variant, task: _Task, source: StoredVectors) -> Record:
         trace = {"traceback": traceback.format_exc()}
         reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
         return Record(key, "quality", "failed", labels, reason=reason, provenance=provenance | trace)
-    means = {name: float(scores.mean()) for name, scores in result.per_query.items()}
+    means = {name: _mean(scores) for name, scores in result.per_query.items()}
     values = dict(result.facts) | means | {"main": result.main, "main_score": means[result.main]}
     arrays = dict(result.per_query) | {"query_ids": np.asarray(result.query_ids), "top": result.top}
     return Record(key, "quality", "ok", labels, values, arrays, "", result.warnings, provenance)
+
+
+def _mean(scores: Doubles) -> float | None:
+    """Mean over the queries that have a value; None where no query has one."""
+    known = scores[~np.isnan(scores)]
+    return float(known.mean()) if len(known) else None
 
 
 def _load_tasks(jobs: Sequence[Job]) -> dict[str, _Task]:
@@ -205,7 +235,7 @@ def _headline(plan: Plan, tasks: Mapping[str, _Task]) -> str:
 
 def _line(record: Record) -> str:
     labels = record.labels
-    name = " · ".join(str(labels[k]) for k in ("model", "pooling", "dim", "quantization") if labels[k] != "-")
+    name = " · ".join(str(labels[k]) for k in _SHOWN if labels[k] != "-")
     if record.status == "ok":
         return f"{name} on {labels['task']}: {record.values['main']} {record.values['main_score']:.4f}"
     return f"{name} on {labels['task']}: {record.status.upper()} {record.reason}"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness.evalsets import find_manifest, load, load_task
+from harness.parts import available
 from harness.types import EvalSet, HarnessError, Note
 
 SETS = Path(__file__).resolve().parents[2] / "shared" / "data" / "retrieval"
@@ -170,8 +171,6 @@ def test_a_manifest_without_a_path_says_how_to_give_one(tmp_path: Path) -> None:
     ],
 )
 def test_exactly_one_format_claims_each_layout(tmp_path: Path, files: tuple[str, ...], expected: str) -> None:
-    from harness.parts import available
-
     for file in files:
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).touch()
@@ -244,10 +243,9 @@ def test_shared_ids_with_shared_text_exclude_the_query_itself(tmp_path: Path) ->
 
 
 def test_ids_that_are_shared_by_accident_exclude_nothing_and_it_is_said(tmp_path: Path) -> None:
-    beir(tmp_path / "data", {"1": "a", "2": "", "3": "c"}, {"1": "x", "2": "y", "3": ""}, "1\t1\t1\n2\t1\t1\n")
-    evalset = at(tmp_path)
-    assert evalset.exclude_self is False
-    assert note(evalset, "exclude-self").count == 3
+    beir(tmp_path / "data", {"1": "a", "2": "", "3": "c"}, {"1": "x", "2": "", "3": ""}, "1\t1\t1\n2\t1\t1\n")
+    assert at(tmp_path).exclude_self is False
+    assert note(at(tmp_path), "exclude-self").count == 3
 
 
 @pytest.mark.parametrize("wanted", [True, False])

@@ -117,6 +117,7 @@ class OpenSentenceTransformer:
         self.part = part
         self.model = model
         self._has_states = type(model[0]).__name__ == "Transformer"
+        self._free = _untruncated(model.tokenizer)
 
     def encode(self, texts: Sequence[str], role: Role, poolings: Sequence[Pooling], batch_size: int) -> Encoded:
         """See `OpenEncoder`; longest texts first, so batches hold texts of like length."""
@@ -166,20 +167,29 @@ class OpenSentenceTransformer:
         return mask & (seen > int(length))
 
     def _full_tokens(self, texts: list[str]) -> np.ndarray:
-        # A fast tokenizer keeps padding and truncation as state; the backend's own copy leaves the model's alone.
-        tokenizer = getattr(self.model.tokenizer, "backend_tokenizer", self.model.tokenizer)
-        if not hasattr(tokenizer, "no_truncation"):
-            return np.asarray([len(self.model.tokenizer(t, truncation=False)["input_ids"]) for t in texts], np.int32)
-        free = type(tokenizer).from_str(tokenizer.to_str())
-        free.no_truncation()
-        free.no_padding()
-        return np.asarray([len(e.ids) for e in free.encode_batch(texts)], dtype=np.int32)
+        if self._free is None:
+            tokenizer = self.model.tokenizer
+            return np.asarray([len(tokenizer(t, truncation=False)["input_ids"]) for t in texts], dtype=np.int32)
+        return np.asarray([len(e.ids) for e in self._free.encode_batch(texts)], dtype=np.int32)
+
+
+def _untruncated(tokenizer: Any) -> Any:
+    """A fast tokenizer's twin without truncation and padding; the model's own keeps its state. None for slow ones."""
+    own = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    if not hasattr(own, "no_truncation"):
+        return None
+    twin = type(own).from_str(own.to_str())
+    twin.no_truncation()
+    twin.no_padding()
+    return twin
 
 
 def _load(folder: str, part: SentenceTransformer, device: str) -> Model:
     import torch
     from sentence_transformers import SentenceTransformer as Model
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     try:
         model = Model(folder, device=device, trust_remote_code=part.trust_remote_code, local_files_only=True)
     except (OSError, ValueError, KeyError, ImportError) as error:

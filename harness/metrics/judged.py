@@ -22,6 +22,7 @@ class JudgedShare:
         return f"judged_at_{self.k}"
 
     def score(self, judged: Judged) -> Doubles:
-        """float64 [n] in 0..1; a query with nothing found has 0."""
+        """float64 [n] in 0..1; NaN for a query with nothing found, which the mean leaves out."""
         known = (judged.grades[:, : self.k] >= 0).sum(axis=1)
-        return np.asarray(known / np.maximum(judged.found[:, : self.k].sum(axis=1), 1), dtype=np.float64)
+        found = judged.found[:, : self.k].sum(axis=1)
+        return np.where(found > 0, known / np.maximum(found, 1), np.nan)

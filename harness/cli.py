@@ -1,0 +1,258 @@
+"""The command line. The only file that prints, reads the environment and decides exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from harness.types import HarnessError
+
+USAGE, SOME_FAILED, NO_DECISION, INTERRUPTED = 1, 2, 4, 130
+_HYDRA_SHOWS = ("--cfg", "-c", "--info", "-i", "--hydra-help")
+
+
+def main() -> NoReturn:
+    """Entry point: runs one command and exits with its code; user mistakes are one line, our bugs keep a traceback."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra then raises instead of printing and exiting
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        code = dispatch(sys.argv[1:])
+        sys.stdout.flush()
+    except HarnessError as error:
+        _say(f"harness: {_safe(str(error))}")
+        code = error.exit_code
+    except KeyboardInterrupt:
+        _say(f"\ninterrupted; what is done is kept. Continue with: harness {shlex.join(sys.argv[1:])}")
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader of our output (head, less) went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def dispatch(words: Sequence[str]) -> int:
+    """Run the command that the first word names and give its exit code."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0 if words else USAGE
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"embedding-harness {version('embedding-harness')}")
+        return 0
+    if words[0] not in COMMANDS:
+        from harness.parts import did_you_mean
+
+        raise HarnessError(f"no command {words[0]!r}. {did_you_mean(words[0], COMMANDS)} See harness --help")
+    return COMMANDS[words[0]](list(words[1:]))
+
+
+def _overview() -> str:
+    lines = [f"  {name:9} {(command.__doc__ or '').splitlines()[0]}" for name, command in COMMANDS.items()]
+    return "\n".join([
+        "harness: pick the embedding model for a search or RAG system, and defend the pick", "",
+        "usage: harness COMMAND [...]        harness COMMAND --help", "", *lines, "",
+        "examples:",
+        "  harness run experiment=quickstart",
+        "  harness run -m model=bm25,all-minilm-l6-v2 dim=full,192 quantization=float32,int8 task=helpdesk",
+        "  harness validate ./evals/support-tickets",
+        "",
+        "exit codes: 0 fine, 1 usage or validation, 2 some jobs failed, 3 decision changed, 4 nothing can be decided, 130 interrupted",
+    ])  # fmt: skip
+
+
+def _run(words: list[str]) -> int:
+    """run one candidate or a sweep; ends with a table, the pick and the paths"""
+    if any(w in ("-h", "--help") for w in words):
+        from harness.terminal import run_help
+
+        print(run_help())
+        return 0
+    from harness import launch
+
+    if any(w.partition("=")[0] in _HYDRA_SHOWS for w in words):
+        launch.show(words)
+        return 0
+    words, plain = _take_flag(words, "--json")
+    jobs = launch.compose(words)
+    from harness.policy import read_policy
+    from harness.runner import run_sweep
+
+    config = jobs[0].config
+    read_policy(config["policy"])
+    outcome = run_sweep(jobs, f"harness run {shlex.join(words)}".strip(), _say)
+    decision, paths = _report(outcome.folder, None, Path(config["reports_dir"]))
+    from harness.terminal import summary
+
+    print(json.dumps(decision) if plain else summary(outcome, decision, paths, shlex.join(words)))
+    return SOME_FAILED if outcome.failed else 0
+
+
+def _plan(words: list[str]) -> int:
+    """what would run and what is remembered; runs nothing"""
+    if any(w in ("-h", "--help") for w in words):
+        print("usage: harness plan [the words of harness run]\n\nPrints the grid after pruning; nothing is run or written.")
+        return 0
+    from harness.launch import compose
+    from harness.runner import plan_sweep
+
+    print(plan_sweep(compose(words)))
+    return 0
+
+
+def _report_command(words: list[str]) -> int:
+    """HTML page and decision record from records alone"""
+    parser = _parser("report", _report_command)
+    parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
+    parser.add_argument("-o", "--output", default=None, help="folder to write to (reports/SWEEP)")
+    _folders(parser)
+    args = parser.parse_args(words)
+    from harness.table import find_sweep
+
+    folder = find_sweep(args.sweep, Path(args.results_dir))
+    out = Path(args.output) if args.output else None
+    _, paths = _report(folder, None, Path(args.reports_dir), out)
+    print("\n".join(str(p) for p in paths))
+    return 0
+
+
+def _decide_command(words: list[str]) -> int:
+    """decide again, without running anything: harness decide [SWEEP] [policy=NAME] [policy.margin=0.01 ...]"""
+    overrides = [w for w in words if "=" in w and not w.startswith("-")]
+    parser = _parser("decide", _decide_command)
+    parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
+    parser.add_argument("--json", action="store_true", help="print decision.json")
+    _folders(parser)
+    args = parser.parse_args([w for w in words if w not in overrides])
+    from harness.decide import DECIDED, decide
+    from harness.policy import read_policy
+    from harness.table import find_sweep, read_sweep
+    from harness.terminal import decision_text
+
+    sweep = read_sweep(find_sweep(args.sweep, Path(args.results_dir)))
+    if other := [w for w in overrides if not w.startswith("policy")]:
+        raise HarnessError(f"decide takes policy=... overrides only, not {other[0]}; for another sweep use harness run")
+    node = _policy_node(overrides) if overrides else sweep.manifest["policy"]
+    decision = decide(sweep, read_policy(node))
+    print(json.dumps(decision, indent=1, ensure_ascii=False) if args.json else decision_text(decision))
+    return 0 if decision["status"] == DECIDED else NO_DECISION
+
+
+def _table(words: list[str]) -> int:
+    """one row per candidate and eval set: text, md, csv, jsonl or parquet"""
+    parser = _parser("table", _table)
+    parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
+    parser.add_argument("--format", choices=("text", "md", "csv", "jsonl", "parquet"), default="text")
+    parser.add_argument("-o", "--output", default=None, help="file to write to (stdout; needed for parquet)")
+    _folders(parser)
+    args = parser.parse_args(words)
+    from harness.table import find_sweep, read_sweep, rows
+    from harness.terminal import write_table
+
+    sweep = read_sweep(find_sweep(args.sweep, Path(args.results_dir)))
+    text = write_table(rows(sweep), args.format, Path(args.output) if args.output else None)
+    if text:
+        print(text)
+    return 0
+
+
+def _validate(words: list[str]) -> int:
+    """check an eval set: name of a task, manifest file, or folder of data"""
+    parser = _parser("validate", _validate)
+    parser.add_argument("evalset", help="task name, manifest (.yaml) or data folder")
+    parser.add_argument("--json", action="store_true", help="findings as JSON")
+    args = parser.parse_args(words)
+    from harness.evalsets import open_evalset
+    from harness.launch import shipped
+    from harness.terminal import findings
+    from harness.validate import unchecked, validate
+
+    evalset = open_evalset(args.evalset, [shipped("tasks"), Path.cwd() / "tasks"])
+    notes = validate(evalset)
+    if args.json:
+        print(json.dumps({"findings": [n._asdict() for n in notes], "unchecked": unchecked()}, indent=1, ensure_ascii=False))
+    else:
+        print(_safe(findings(evalset, notes, unchecked())))
+    return USAGE if any(n.level == "error" for n in notes) else 0
+
+
+def _list(words: list[str]) -> int:
+    """what can be named on the command line: models, tasks, poolings, quantizers ..."""
+    parser = _parser("list", _list)
+    parser.add_argument("what", nargs="?", help="models, tasks, policies, experiments or a room such as quantizers")
+    args = parser.parse_args(words)
+    from harness.terminal import listing
+
+    print(listing(args.what))
+    return 0
+
+
+def _doctor(words: list[str]) -> int:
+    """what this machine has: devices, threads, versions, extras"""
+    _parser("doctor", _doctor).parse_args(words)
+    from harness.terminal import machine_text
+
+    print(machine_text())
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "run": _run, "plan": _plan, "report": _report_command, "decide": _decide_command, "table": _table,
+    "validate": _validate, "list": _list, "doctor": _doctor,
+}  # fmt: skip
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise HarnessError(f"{self.prog.partition(' ')[2]}: {message}. See {self.prog} --help")
+
+
+def _parser(name: str, command: Callable[[list[str]], int]) -> argparse.ArgumentParser:
+    return _Parser(prog=f"harness {name}", description=command.__doc__)
+
+
+def _folders(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results-dir", default="results", help="where sweeps lie (results)")
+    parser.add_argument("--reports-dir", default="reports", help="where reports go (reports)")
+
+
+def _report(folder: Path, policy: Any, reports: Path, out: Path | None = None) -> tuple[dict[str, Any], list[Path]]:
+    from harness.decide import decide
+    from harness.policy import read_policy
+    from harness.report import write_report
+    from harness.table import read_sweep
+
+    sweep = read_sweep(folder)
+    decision = decide(sweep, read_policy(policy or sweep.manifest["policy"]))
+    page = write_report(sweep, decision, out or reports / folder.name)
+    return decision, [page, page.with_name("decision.md"), page.with_name("decision.json")]
+
+
+def _policy_node(overrides: list[str]) -> Any:
+    from harness.launch import compose
+
+    return compose(overrides)[0].config["policy"]
+
+
+def _take_flag(words: list[str], flag: str) -> tuple[list[str], bool]:
+    return [w for w in words if w not in (flag, "--plain")], flag in words
+
+
+def _say(text: str) -> None:
+    print(_safe(text), file=sys.stderr, flush=True)
+
+
+def _safe(text: str) -> str:
+    """Without control characters, so that a name cannot steer the terminal."""
+    return "".join(c if c in "\n\t" or (c.isprintable() or c == "\u00a0") else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""A decision in sentences: the outcome, the strongest caveats, what was not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Entry = Mapping[str, Any]
+
+
+def sentence(decision: Mapping[str, Any]) -> str:
+    """One or two sentences that say what to ship, how sure that is and why; or why nothing can be said."""
+    margin, metric = decision["policy"]["margin"], decision["metric"]
+    by_id = {c["id"]: c for c in decision["candidates"]}
+    reference, pick = by_id.get(decision["reference"]), by_id.get(decision["pick"])
+    if reference is None:
+        return _nothing(decision)
+    if pick is None:
+        needed = decision["queries_needed"]
+        return (
+            f"Insufficient evidence: {reference['label']} scores best ({metric} {reference['score']:.3f}), and for no cheaper "
+            f"candidate can it be shown, or ruled out, that it is within {margin:g} of it. About {needed} queries would settle it."
+        )
+    if pick is reference:
+        return f"Use {pick['label']}: it is the reference, and nothing cheaper is proven within {margin:g} {metric} of it."
+    return (
+        f"Use {pick['label']}: the cheapest by {decision['policy']['order'][0].replace('_', ' ')} of those proven within {margin:g} "
+        f"{metric} of {reference['label']}; difference {pick['difference']:+.4f}, at worst {pick['lower']:+.4f} "
+        f"({decision['policy']['confidence']:.0%}, all comparisons at once)."
+    )
+
+
+def _nothing(decision: Mapping[str, Any]) -> str:
+    funnel = decision["funnel"]
+    if not funnel["with_result"]:
+        return "Nothing can be decided: no candidate has a result on every eval set."
+    return f"Nothing meets the limits: none of {funnel['with_result']} candidates passes. No limit was relaxed."
+
+
+def caveats(decision: Mapping[str, Any]) -> list[str]:
+    """The one to three strongest reasons to hesitate, strongest first."""
+    found = []
+    by_id = {c["id"]: c for c in decision["candidates"]}
+    pick = by_id.get(decision["pick"])
+    if decision["status"] == "labels favour one engine":
+        found.append("The labels favour one engine: judged@10 of the finalists differs by more than 0.10. Scores of judged documents only: " + _condensed(decision))
+    if pick and (share := next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), 0.0)) < 0.80:
+        other = next((s for s in decision["same_pick"] if s["id"] != pick["id"]), None)
+        runner = f"; {other['label']} in {other['share']:.0%}" if other else ""
+        found.append(f"The same pick comes out in only {share:.0%} of query resamples{runner}.")
+    if pick:
+        found += [f"{pick['label']}: {w}." for w in pick["warnings"]]
+        detectable = max(c["detectable"] for c in by_id.values() if c["difference"] is not None)
+        if detectable > 2 * decision["policy"]["margin"]:
+            found.append(
+                f"Few queries: between unlike candidates this data can show only differences of {detectable:.3f} or more; the margin is {decision['policy']['margin']:g}."
+            )
+    synthetic = [t for t, e in decision["evalsets"].items() if e["label_source"] in ("synthetic", "unknown")]
+    if synthetic:
+        sources = ", ".join(f"{t}: {decision['evalsets'][t]['label_source']}" for t in synthetic)
+        found.append(f"Where the labels come from limits what the scores mean ({sources}).")
+    return found[:3]
+
+
+def _condensed(decision: Mapping[str, Any]) -> str:
+    scored = [(c["label"], c["condensed"]) for c in decision["candidates"] if c["difference"] is not None][:4]
+    return "; ".join(f"{label} " + ", ".join(f"{v:.3f}" for v in values.values() if v is not None) for label, values in scored)
+
+
+def not_measured(decision: Mapping[str, Any]) -> list[str]:
+    """What a reader might take for granted and nobody measured."""
+    found = [
+        "Peak memory (RSS, GPU) of each candidate.",
+        "Latency under concurrent load; queries were timed one after another.",
+        "Search latency of a vector database: codes were decoded and searched exactly in memory.",
+    ]
+    if any(c["costs"]["query_p95_ms"] is None for c in decision["candidates"] if c["difference"] is not None):
+        found.insert(0, "Query latency and throughput of some or all candidates (timing=none, or not yet run).")
+    largest = max((e["documents"] for e in decision["evalsets"].values()), default=0)
+    return [*found, f"Quality and speed on a corpus larger than {largest:,} documents."]

@@ -1,0 +1,290 @@
+"""Plots as SVG with text kept as text, coloured by the page's CSS variables. Same values, same bytes."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
+from typing import Any, NamedTuple
+
+from harness.page import signed
+
+# Colours that stand for a CSS variable until the drawing is done.
+_TONES = {
+    name: f"#0a0b{number:02x}"
+    for number, name in enumerate(
+        ("fg", "muted", "line", "accent", "good", "good-bg", "bad", "bad-bg", "grey", "bg", *(f"s{i}" for i in range(8)))
+    )
+}
+SERIES = tuple(f"s{i}" for i in range(8))
+_SHAPES = {"float32": "o", "int8": "s", "binary": "D", "float16": "^"}
+_RC = {
+    "svg.fonttype": "none", "text.parse_math": False, "font.family": ["sans-serif"], "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 11, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8, "path.simplify": False,
+}  # fmt: skip
+_CHARACTER = 6.1  # width of a typical letter at 11 px, for placing labels
+
+
+class Mark(NamedTuple):
+    """One point: `key` links it to table rows, `tip` is shown on hover, `label` (may be empty) is written beside it."""
+
+    key: str
+    tip: str
+    label: str
+    x: float
+    y: float
+    shape: str = ""
+    tone: str = "accent"
+    hollow: bool = False
+    bold: bool = False
+
+
+class Line(NamedTuple):
+    """Marks that belong together: joined as `line`, as `step`, or not at all; `end` is written at the right edge."""
+
+    marks: Sequence[Mark]
+    join: str = ""
+    end: str = ""
+    tone: str = "accent"
+
+
+class Bar(NamedTuple):
+    """One line of a forest plot: an observed difference with its interval."""
+
+    key: str
+    label: str
+    value: float
+    low: float
+    high: float
+    tone: str = "grey"
+    bold: bool = False
+
+
+class Scales(NamedTuple):
+    """What the axes show; a limit is a value of x from which on the plot is shaded."""
+
+    x: str
+    y: str
+    about: str
+    limit: float | None = None
+    limit_text: str = ""
+
+
+def shape_of(quantization: str) -> str:
+    """Marker of a quantization; its rescored form has the same one."""
+    return _SHAPES.get(quantization.split("+")[0], "v")
+
+
+def shorten(text: str, most: int) -> str:
+    """At most `most` characters, cut in the middle, where labels differ least."""
+    if len(text) <= most:
+        return text
+    head = (most - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (most - 1 - head):]}"
+
+
+def forest(name: str, bars: Sequence[Bar], margin: float, about: str, xlabel: str) -> str:
+    """Difference from the reference with its interval, one line a candidate; the margin is a shaded band."""
+    height = 24 * len(bars) + 66
+
+    def draw(figure: Any) -> dict[str, str]:
+        axes = figure.add_axes([350 / 1080, 54 / height, 500 / 1080, (height - 66) / height])
+        axes.axvspan(-margin, 0, color=_TONES["good-bg"], zorder=0, gid="margin")
+        axes.axvline(0, color=_TONES["muted"], linewidth=1, zorder=1)
+        tips = {"margin": f"margin of {margin:g}"}
+        for row, bar in enumerate(bars):
+            gid, tone = f"{name}-p{row}", _TONES[bar.tone]
+            axes.plot([bar.low, bar.high], [row, row], color=tone, linewidth=3, solid_capstyle="round", zorder=2)
+            axes.plot([bar.value], [row], "o", color=tone, markersize=8, zorder=3, gid=f"{gid}@{bar.key}")
+            ends = f"{signed(bar.value)}  [{signed(bar.low)}, {signed(bar.high)}]"
+            tips[f"{gid}@{bar.key}"] = f"{bar.label}: {ends}"
+            weight = "bold" if bar.bold else "normal"
+            for x, text, side in ((-0.02, shorten(bar.label, 52), "right"), (1.03, ends, "left")):
+                axes.text(x, row, text, transform=axes.get_yaxis_transform(), ha=side, va="center_baseline",
+                          color=_TONES["fg"], fontweight=weight, fontsize=12)  # fmt: skip
+        axes.set_ylim(len(bars) - 0.4, -0.6)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        _furnish(axes, Scales(xlabel, "", about))
+        return tips
+
+    return _svg(name, (1080, height), about, draw)
+
+
+def scatter(name: str, lines: Sequence[Line], scales: Scales, log: bool = True) -> str:
+    """Points and lines over a logarithmic x; labels are moved apart, and left to the tooltip where there is no room."""
+    right = 150 if any(line.end for line in lines) else 24
+
+    def draw(figure: Any) -> dict[str, str]:
+        axes = figure.add_axes([62 / 560, 56 / 400, (560 - 62 - right) / 560, (400 - 56 - 18) / 400])
+        if log:
+            axes.set_xscale("log")
+        tips: dict[str, str] = {}
+        for number, line in enumerate(lines):
+            _draw_line(axes, line, f"{name}-l{number}", tips)
+        _limits(axes, [m for line in lines for m in line.marks], scales, log)
+        _furnish(axes, scales)
+        figure.canvas.draw()
+        _label_marks(axes, [m for line in lines for m in line.marks])
+        _label_ends(axes, [line for line in lines if line.end])
+        return tips
+
+    return _svg(name, (560, 400), scales.about, draw)
+
+
+def _draw_line(axes: Any, line: Line, gid: str, tips: dict[str, str]) -> None:
+    xs, ys = [m.x for m in line.marks], [m.y for m in line.marks]
+    if line.join == "line":
+        axes.plot(xs, ys, color=_TONES[line.tone], linewidth=1.4, zorder=2)
+    elif line.join == "step":
+        axes.plot(xs, ys, color=_TONES[line.tone], linewidth=1.4, drawstyle="steps-post", zorder=2)
+    for number, mark in enumerate(line.marks):
+        own, tone = f"{gid}p{number}@{mark.key}", _TONES[mark.tone]
+        face = "none" if mark.hollow else tone
+        axes.plot([mark.x], [mark.y], mark.shape or "o", color=tone, markerfacecolor=face, markersize=9 if mark.bold else 7,
+                  zorder=4 if mark.bold else 3, gid=own)  # fmt: skip
+        tips[own] = mark.tip
+
+
+def _limits(axes: Any, marks: Sequence[Mark], scales: Scales, log: bool) -> None:
+    xs, ys = [m.x for m in marks], [m.y for m in marks]
+    low, high = min(xs), max(xs)
+    if scales.limit is not None:
+        high = max(high, scales.limit)
+    if log:
+        room = max((high / low) ** 0.06, 1.35)
+        axes.set_xlim(low / room, high * room)
+    else:
+        room = max((high - low) * 0.06, 0.5)
+        axes.set_xlim(low - room, high + room)
+    pad = max((max(ys) - min(ys)) * 0.09, abs(max(ys)) * 0.02, 1e-6)
+    axes.set_ylim(min(ys) - pad, max(ys) + pad)
+    if scales.limit is not None:
+        end = axes.get_xlim()[1]
+        axes.axvspan(scales.limit, end, color=_TONES["bad-bg"], zorder=0)
+        axes.axvline(scales.limit, color=_TONES["bad"], linewidth=1, linestyle="--", zorder=1)
+        axes.text(scales.limit, 1.01, scales.limit_text, transform=axes.get_xaxis_transform(), color=_TONES["bad"],
+                  ha="right" if _share(axes, scales.limit) > 0.6 else "left", va="bottom")  # fmt: skip
+
+
+def _share(axes: Any, x: float) -> float:
+    return float(axes.transAxes.inverted().transform(axes.transData.transform((x, 0)))[0])
+
+
+def _furnish(axes: Any, scales: Scales) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    if axes.get_xscale() == "log":
+        low, high = axes.get_xlim()
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 3000 else (1,)))
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    axes.grid(visible=True, color=_TONES["line"], linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(color=_TONES["line"], labelcolor=_TONES["muted"], length=0, pad=6)
+    for spine in axes.spines.values():
+        spine.set_color(_TONES["line"])
+    axes.set_xlabel(scales.x, color=_TONES["muted"], labelpad=8)
+    axes.set_ylabel(scales.y, color=_TONES["muted"], labelpad=8)
+
+
+def _tick(value: float) -> str:
+    text = f"{value:.10g}" if abs(value) < 1e5 else f"{value:.0e}".replace("e+0", "e")
+    return "0" if abs(value) < 1e-12 else text.replace("-", "−")
+
+
+def _label_marks(axes: Any, marks: Sequence[Mark]) -> None:
+    """Write each label where it covers no point and no other label; bold ones first."""
+    frame = axes.get_window_extent()
+    spots = [axes.transData.transform((m.x, m.y)) for m in marks]
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in spots]
+    for mark, (x, y) in sorted(zip(marks, spots, strict=True), key=lambda pair: not pair[0].bold):
+        text = shorten(mark.label, 34)
+        width = len(text) * _CHARACTER * (1.08 if mark.bold else 1)
+        for left, bottom in _places(x, y, width):
+            box = (left, bottom, left + width, bottom + 13)
+            inside = box[0] >= frame.x0 and box[2] <= frame.x1 + 18 and box[1] >= frame.y0 and box[3] <= frame.y1
+            if text and inside and not any(_overlap(box, other) for other in taken):
+                taken.append(box)
+                at = axes.transData.inverted().transform((left, bottom + 6.5))
+                axes.text(*at, text, va="center_baseline", color=_TONES["fg"], fontweight="bold" if mark.bold else "normal")
+                break
+
+
+def _places(x: float, y: float, width: float) -> list[tuple[float, float]]:
+    beside = [(x + 9, y - 6), (x - 9 - width, y - 6)]
+    stacked = [(x + dx, y + dy) for dy in (8, -22, 20, -34, 34, -48) for dx in (6, -width - 6, -width / 2)]
+    return beside + stacked
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _label_ends(axes: Any, lines: Sequence[Line]) -> None:
+    """Names of lines at the right edge, moved apart, each with a thin leader from its last point."""
+    if not lines:
+        return
+    frame = axes.get_window_extent()
+    ends = sorted(((axes.transData.transform((n.marks[-1].x, n.marks[-1].y)), n) for n in lines), key=lambda e: float(e[0][1]))
+    at = _apart([float(spot[1]) for spot, _ in ends], 15.0, frame.y0, frame.y1)
+    back = axes.transData.inverted()
+    for (spot, line), height in zip(ends, at, strict=True):
+        edge = back.transform((frame.x1 + 6, height))
+        start = back.transform((spot[0] + 6, spot[1]))
+        axes.plot([start[0], edge[0]], [start[1], edge[1]], color=_TONES[line.tone], linewidth=0.7, linestyle=":", clip_on=False)
+        text = back.transform((frame.x1 + 9, height))
+        axes.text(*text, shorten(line.end, 21), va="center_baseline", color=_TONES[line.tone])
+
+
+def _apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Positions at least `gap` apart, in order, close to the wanted ones and inside low..high where they fit."""
+    at = list(wanted)
+    for i in range(1, len(at)):
+        at[i] = max(at[i], at[i - 1] + gap)
+    over = max(0.0, at[-1] - high) if at else 0.0
+    for i in reversed(range(len(at))):
+        limit = high if i == len(at) - 1 else at[i + 1] - gap
+        at[i] = min(at[i], limit) if over else at[i]
+    return [max(a, low + k * gap) for k, a in enumerate(at)]
+
+
+def _svg(name: str, size: tuple[int, int], about: str, draw: Callable[[Any], Mapping[str, str]]) -> str:
+    """Draw at one pixel a unit and write as inline SVG with title, tooltips and theme colours."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    buffer = StringIO()
+    with mpl.rc_context({**_RC, "svg.hashsalt": name}):
+        figure = Figure(figsize=(size[0] / 72, size[1] / 72), dpi=72)
+        FigureCanvasSVG(figure)
+        figure.patch.set_visible(False)
+        tips = draw(figure)
+        for axes in figure.axes:
+            axes.patch.set_visible(False)
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return _inline(buffer.getvalue(), name, size, about, tips)
+
+
+def _inline(svg: str, name: str, size: tuple[int, int], about: str, tips: Mapping[str, str]) -> str:
+    body = svg[svg.index(">", svg.index("<svg ")) + 1 :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    for gid, tip in tips.items():
+        own, _, key = gid.partition("@")
+        link = f' data-c="{html.escape(key)}"' if key else ""
+        title = f"<title>{html.escape(tip)}</title>"
+        body = body.replace(f'<g id="{html.escape(gid)}">', f'<g id="{own}" class="mark"{link}>{title}')
+    body = re.sub(r'id="(?!%s-)' % re.escape(name), f'id="{name}-', body)
+    body = body.replace('xlink:href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
+    for tone, colour in _TONES.items():
+        body = body.replace(colour, f"var(--{tone})")
+    body = re.sub(r"font: ((?:bold )?)([\d.]+)px [^;\"]*", _font, body)
+    head = f'<svg class="plot" role="img" viewBox="0 0 {size[0]} {size[1]}" style="max-width:{size[0]}px"'
+    return f'{head} aria-label="{html.escape(about)}">\n{body.strip()}\n'
+
+
+def _font(found: re.Match[str]) -> str:
+    return f"font-size: {found[2]}px" + ("; font-weight: bold" if found[1] else "")

@@ -1,0 +1,100 @@
+"""The decision rule over arrays: reference, proof of closeness, guard, cheapest (steps 2 to 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.candidates import Candidate
+from harness.policy import Policy
+from harness.stats import Bounds, minus, resample, simultaneous
+from harness.table import Sweep
+from harness.types import Doubles, HarnessError
+
+
+class Verdict(NamedTuple):
+    """The rule's result over candidates that pass: positions of reference and pick, bounds, who is proven close.
+
+    proven: within the margin and the guard; fair: within the guard alone; bool [candidates].
+    """
+
+    reference: int
+    pick: int
+    bounds: Bounds
+    difference: Doubles
+    proven: NDArray[np.bool_]
+    fair: NDArray[np.bool_]
+
+
+class Field(NamedTuple):
+    """The candidates that meet every limit and have a result on every set, with their scores set by set.
+
+    sets: for each eval set float64 [candidates, queries]; costs: int64, rank of each by the policy's order, 0 is cheapest.
+    """
+
+    members: tuple[Candidate, ...]
+    sets: tuple[Doubles, ...]
+    weights: tuple[float, ...]
+    guarded: tuple[bool, ...]
+    costs: NDArray[np.int64]
+
+    def only(self, kept: Sequence[int]) -> Field:
+        """The field of these members alone; cost ranks keep their order."""
+        rows = list(kept)
+        return self._replace(
+            members=tuple(self.members[i] for i in rows), sets=tuple(s[rows] for s in self.sets), costs=self.costs[rows]
+        )
+
+
+def field_of(members: Sequence[Candidate], sweep: Sweep, policy: Policy) -> Field:
+    """The entrants as arrays; cost ranks follow the policy's order, then quality, then the label."""
+    about = sweep.manifest["evalsets"]
+    sets = tuple(np.stack([c.scores[t] for c in members]) for t in about) if members else ()
+    weights = tuple(float(about[t]["weight"]) for t in about)
+    means = sum(w * s.mean(axis=1) for w, s in zip(weights, sets, strict=True)) if members else np.zeros(0)
+
+    def cost(i: int) -> tuple[Any, ...]:
+        known = [members[i].costs[k] for k in policy.order]
+        return (*(float("inf") if v is None else v for v in known), -means[i], members[i].label)
+
+    order = sorted(range(len(members)), key=cost)
+    ranks = np.empty(len(members), dtype=np.int64)
+    ranks[order] = np.arange(len(members))
+    return Field(tuple(members), sets, weights, tuple(bool(about[t]["guard"]) for t in about), ranks)
+
+
+def rule(field: Field, policy: Policy, draws: int, seed: int) -> Verdict:
+    """Reference, simultaneous lower bounds, guard, cheapest: steps 2 to 5 of the decision rule."""
+    resampled = resample(field.sets, field.weights, draws, seed)
+    reference = _reference(field, policy, resampled.observed)
+    difference = minus(resampled, reference)
+    bounds = simultaneous(difference, policy.confidence)
+    fair = np.ones(len(field.members), dtype=bool)
+    for scores, guarded in zip(field.sets, field.guarded, strict=True):
+        if guarded:
+            alone = simultaneous(minus(resample([scores], [1.0], draws, seed), reference), policy.confidence)
+            fair &= alone.one_sided >= -2 * policy.margin
+    proven = fair & (bounds.one_sided > -policy.margin)
+    fair[reference] = proven[reference] = True
+    pick = min(np.flatnonzero(proven), key=lambda i: field.costs[i])
+    return Verdict(reference, int(pick), bounds, difference.observed, proven, fair)
+
+
+def _reference(field: Field, policy: Policy, observed: Doubles) -> int:
+    if policy.reference == "best":
+        top = np.flatnonzero(observed >= observed.max() - 1e-12)
+        return int(min(top, key=lambda i: field.costs[i]))
+    wanted = [w.strip() for w in policy.reference.replace("·", "/").split("/")]
+    fits = [i for i, c in enumerate(field.members) if c.id == wanted[0] or _is(c, wanted)]
+    if len(fits) != 1:
+        labels = "; ".join(c.label for c in field.members)
+        raise HarnessError(f"policy.reference={policy.reference!r} fits {len(fits)} passing candidates, expected one of: {labels}")
+    return fits[0]
+
+
+def _is(candidate: Candidate, wanted: Sequence[str]) -> bool:
+    parts = [p.strip() for p in candidate.label.split(" · ")]
+    return parts[: len(wanted)] == list(wanted)

@@ -1,0 +1,106 @@
+"""What would change a decision: the margin and each limit at the value where the pick flips, each eval set left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from harness.policy import AT_MOST, Policy
+from harness.ruling import Field, Verdict, rule
+
+Change = dict[str, Any]
+_SAME = "(same)"
+_STEP = 0.95  # a limit this far under the pick's own value: nearer, the noise of a timing would decide
+_NAMES = {
+    "query_p95_ms": "query p95 limit {:.3g} ms",
+    "bytes_per_doc": "limit of {:.0f} bytes per document",
+    "index_bytes": "index limit {:.0f} bytes",
+    "price_per_million_tokens": "price limit {:.3g} per million tokens",
+}
+
+
+def changes(field: Field, verdict: Verdict, policy: Policy, tasks: tuple[str, ...]) -> list[Change]:
+    """One row for each assumption, everything else as decided: `if`, `then` (a label) and whether the pick changes."""
+    return [
+        *_margins(field, verdict, policy),
+        *_limits(field, verdict, policy),
+        *_left_out(field, verdict, policy, tasks),
+    ]
+
+
+def _margins(field: Field, verdict: Verdict, policy: Policy) -> list[Change]:
+    """Bounds do not depend on the margin, so the flip points are the candidates' own lower bounds."""
+    assert verdict.pick is not None
+    need = -verdict.bounds.one_sided
+    cheaper = [i for i in range(len(field.members)) if field.costs[i] < field.costs[verdict.pick] and verdict.fair[i]]
+    found = []
+    if cheaper:
+        first = min(cheaper, key=lambda i: (need[i], field.costs[i]))
+        found.append(_change(field, f"margin above {need[first]:.3f} instead of {policy.margin:g}", first, verdict.pick))
+    if verdict.pick != verdict.reference:
+        least = float(need[verdict.pick])
+        tight = [i for i in range(len(field.members)) if verdict.fair[i] and need[i] < least] or [verdict.reference]
+        then = min(tight, key=lambda i: field.costs[i])
+        found.append(_change(field, f"margin {least:.3f} or less", then, verdict.pick))
+    return found
+
+
+def _limits(field: Field, verdict: Verdict, policy: Policy) -> list[Change]:
+    """Each upper limit set just under what the pick needs."""
+    assert verdict.pick is not None
+    found = []
+    for key in AT_MOST:
+        value = field.members[verdict.pick].costs.get(f"{key}_upper") or field.members[verdict.pick].costs[key]
+        if not value or (key == "index_bytes" and "bytes_per_doc" in policy.order):
+            continue
+        limit = _STEP * float(value)
+        kept = [i for i, c in enumerate(field.members) if _under(c.costs, key, limit)]
+        name = _NAMES[key].format(limit)
+        if not kept:
+            found.append({"if": name, "then": "nothing meets the limits", "changes": True})
+            continue
+        again = rule(field.only(kept), replace(policy, reference="best"), policy.draws, policy.seed)
+        found.append(_change(field, name, kept[again.pick], verdict.pick))
+    return found
+
+
+def _under(costs: Mapping[str, float | None], key: str, value: float) -> bool:
+    mine = costs.get(f"{key}_upper") or costs[key]
+    return mine is not None and mine <= value
+
+
+def _left_out(field: Field, verdict: Verdict, policy: Policy, tasks: tuple[str, ...]) -> list[Change]:
+    if len(tasks) < 2:
+        return []
+    assert verdict.pick is not None
+    found = []
+    for left, task in enumerate(tasks):
+        kept = [i for i in range(len(tasks)) if i != left]
+        fewer = field._replace(
+            sets=tuple(field.sets[i] for i in kept),
+            weights=tuple(field.weights[i] for i in kept),
+            guarded=tuple(field.guarded[i] for i in kept),
+        )
+        again = rule(fewer, policy, policy.draws, policy.seed)
+        found.append(_change(field, f"eval set {task} left out", again.pick, verdict.pick))
+    return found
+
+
+def _change(field: Field, condition: str, then: int, pick: int) -> Change:
+    same = int(then) == int(pick)
+    return {"if": condition, "then": _SAME if same else field.members[then].label, "changes": not same}
+
+
+def stability(field: Field, policy: Policy, resamples: int = 200, draws: int = 300) -> list[dict[str, Any]]:
+    """Share of query resamples in which the whole rule picks each candidate, most frequent first."""
+    generator = np.random.default_rng(policy.seed + 1)
+    counts = np.zeros(len(field.members), dtype=int)
+    for number in range(resamples):
+        drawn = tuple(s[:, generator.integers(0, s.shape[1], s.shape[1])] for s in field.sets)
+        counts[rule(field._replace(sets=drawn), policy, draws, policy.seed + number).pick] += 1
+    order = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i]]
+    members = field.members
+    return [{"id": members[i].id, "label": members[i].label, "share": float(counts[i] / resamples)} for i in order]

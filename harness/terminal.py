@@ -1,0 +1,213 @@
+"""What a person reads in the terminal: plain text from values; nothing is printed here."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.launch import shipped
+from harness.parts import ROOMS, available, did_you_mean
+from harness.table import KEYS, MORE, Row
+from harness.types import EvalSet, HarnessError, Note
+
+_TEXT_COLUMNS = {
+    "task": "eval set", "model": "model", "pooling": "pooling", "dim": "dim", "quantization": "quant.", "batch_size": "batch",
+    "ndcg_at_10": "nDCG@10", "recall_at_10": "R@10", "recall_at_100": "R@100", "mrr_at_10": "MRR@10", "map_at_100": "MAP@100",
+    "judged_at_10": "judged", "overlap_at_10": "overlap", "query_p50_ms": "p50 ms", "query_p95_ms": "p95 ms",
+    "docs_per_s": "docs/s", "bytes_per_doc": "B/doc", "status": "status",
+}  # fmt: skip
+_GUARDED = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_table(rows: Sequence[Row], form: str, path: Path | None) -> str:
+    """Rows as text, md, csv, jsonl or parquet; written to `path` if given (then the result is empty), else returned."""
+    if form == "parquet" and path is None:
+        raise HarnessError("table --format parquet needs -o FILE")
+    if form in ("csv", "parquet"):
+        return _frame(rows, form, path)
+    text = {"text": _aligned, "md": _markdown, "jsonl": _jsonl}[form](rows)
+    if path is None:
+        return text
+    path.write_text(text + "\n", encoding="utf-8")
+    return ""
+
+
+def _jsonl(rows: Sequence[Row]) -> str:
+    return "\n".join(json.dumps({k: _finite(row[k]) for k in KEYS + MORE}, ensure_ascii=False) for row in rows)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _frame(rows: Sequence[Row], form: str, path: Path | None) -> str:
+    import pandas as pd
+
+    frame = pd.DataFrame([{k: row[k] for k in KEYS + MORE} for row in rows], columns=list(KEYS + MORE))
+    frame["warnings"] = ["; ".join(w) for w in frame["warnings"]]
+    frame["dim"] = frame["dim"].astype(str)
+    if form == "parquet":
+        frame.to_parquet(path)
+        return ""
+    text = frame.map(_guarded).to_csv(path, index=False)
+    return (text or "").rstrip("\n")
+
+
+def _guarded(value: Any) -> Any:
+    """Text that a spreadsheet would run as a formula gets a quote in front; numbers never do."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in _GUARDED and value != "-" else value
+
+
+def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    shown = [k for k in _TEXT_COLUMNS if any(row[k] is not None for row in rows)]
+    if all(row["status"] == "ok" for row in rows):
+        shown.remove("status")
+    return [_TEXT_COLUMNS[k] for k in shown], [[_cell(k, row) for k in shown] for row in rows]
+
+
+def _cell(key: str, row: Row) -> str:
+    value = row[key]
+    if key == "status" and row["reason"]:
+        return f"{value}: {row['reason']}"
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        if key in ("docs_per_s", "bytes_per_doc"):
+            return f"{value:.0f}"
+        return f"{value:.2f}" if key.endswith("_ms") else f"{value:.4f}"
+    return str(value)
+
+
+def _aligned(rows: Sequence[Row]) -> str:
+    head, body = _cells(rows)
+    return _columns(head, body)
+
+
+def _columns(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
+    numeric = [all(_is_number(row[i]) for row in body) for i in range(len(head))]
+    lines = ["  ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, numeric, strict=True)) for row in [head, *body]]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell.lstrip("-").replace(".", "", 1).isdigit()
+
+
+def _markdown(rows: Sequence[Row]) -> str:
+    head, body = _cells(rows)
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in line) + " |" for line in lines)
+
+
+def summary(outcome: Any, decision: Mapping[str, Any], paths: Sequence[Path], words: str) -> str:
+    """The end of a run: counts, the candidates that matter, the pick, failures with the retry command, paths."""
+    counts = f"{outcome.done} done, {outcome.failed} failed, {outcome.skipped} skipped"
+    remembered = "" if outcome.computed else " (all remembered, nothing computed)"
+    failed = [f"  failed  {c['label']}: {c['why_not']}" for c in decision["candidates"] if c["score"] is None][:10]
+    if outcome.failed:
+        failed.append(f"          try these again: harness run {words} retry=failed")
+    names = ("Report", "Decision", "")
+    where = [f"{name:10} {path}" for name, path in zip(names, paths, strict=True)]
+    return "\n".join([f"Sweep {outcome.folder.name}: {counts}{remembered}", decision_text(decision), *failed, *where])
+
+
+def decision_text(decision: Mapping[str, Any]) -> str:
+    """The candidates that meet the limits, best first, the pick marked, and the sentence of the decision."""
+    entries = [c for c in decision["candidates"] if c["difference"] is not None]
+    head = ["", "configuration", decision["metric"], "vs reference [at worst]", "p95 ms", "B/doc"]
+    body = [_entry(c, decision) for c in _interesting(entries, decision)]
+    left = len(entries) - len(body)
+    lines = [f"Meets every limit, best quality first ({len(body)} of {len(entries)})", _columns(head, body)] if body else []
+    if left > 0:
+        lines.append(f"   and {left} more: harness table {decision['sweep']}")
+    return "\n".join([*lines, decision["sentence"], *(f"! {c}" for c in decision["caveats"])])
+
+
+def _interesting(entries: Sequence[Mapping[str, Any]], decision: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [c for i, c in enumerate(entries) if i < 8 or c["id"] in (decision["pick"], decision["reference"])]
+
+
+def _entry(c: Mapping[str, Any], decision: Mapping[str, Any]) -> list[str]:
+    versus = "reference" if c["id"] == decision["reference"] else f"{c['difference']:+.3f} [{c['lower']:+.3f}]"
+    p95 = c["costs"]["query_p95_ms"]
+    mark = "\u25b6" if c["id"] == decision["pick"] else ""
+    cost = c["costs"]["bytes_per_doc"]
+    return [mark, c["label"], f"{c['score']:.4f}", versus, "" if p95 is None else f"{p95:.2f}", "" if cost is None else f"{cost:.0f}"]
+
+
+def findings(evalset: EvalSet, notes: Sequence[Note], unchecked: Sequence[str]) -> str:
+    """The data doctor's findings: errors, then warnings, then information, and what was not checked."""
+    order = {"error": 0, "warning": 1, "info": 2}
+    lines = [f"{evalset.name}: {len(evalset.documents)} documents, {len(evalset.queries)} queries, {len(evalset.qrels.grade)} judgements"]
+    for note in sorted(notes, key=lambda n: order.get(n.level, 3)):
+        lines.append(f"{note.level:8} {note.code}{' at ' + note.place if note.place else ''}: {note.message}")
+        lines += [f"         effect: {note.effect}"] if note.effect else []
+        lines += [f"         fix: {note.fix}"] if note.fix else []
+    return "\n".join([*lines, f"not checked: {', '.join(unchecked)}"])
+
+
+def listing(what: str | None) -> str:
+    """Names for the command line with one line each; without a name, everything."""
+    kinds = {"models": "model", "policies": "policy", "experiments": "experiment", "timings": "timing"}
+    if what is None:
+        return "\n\n".join(f"{name}\n{listing(name)}" for name in (*kinds, "tasks", *_LISTED))
+    if what in kinds:
+        return "\n".join(f"  {path.stem:40} {_about_yaml(path)}".rstrip() for path in _yamls("configs", kinds[what]))
+    if what == "tasks":
+        return "\n".join(f"  {_task_name(path):40} {_about_yaml(path)}".rstrip() for path in _yamls("tasks", ""))
+    if what not in ROOMS:
+        raise HarnessError(f"nothing to list under {what!r}. {did_you_mean(what, [*kinds, 'tasks', *ROOMS])}")
+    return "\n".join(f"  {name:40} {(part.__doc__ or '').splitlines()[0]}" for name, part in available(what).items())
+
+
+_LISTED = ("encoders", "poolings", "reductions", "quantizers", "indexes", "retrievers", "formats", "metrics", "executors")
+
+
+def _yamls(top: str, group: str) -> list[Path]:
+    folders = dict.fromkeys([(shipped(top) / group).resolve(), (Path.cwd() / top / group).resolve()])
+    return [p for folder in folders for p in sorted([*folder.glob("*.yaml"), *folder.glob("*/task.yaml")])]
+
+
+def _task_name(path: Path) -> str:
+    return path.parent.name if path.name == "task.yaml" else path.stem
+
+
+def _about_yaml(path: Path) -> str:
+    node = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    card = node.get("card") or {}
+    facts = [node.get("id"), card.get("licence"), card.get("dims") and f"{card['dims']} dims", node.get("type")]
+    return "  ".join(str(f) for f in facts if f)
+
+
+def run_help() -> str:
+    """Every option of `harness run` with its default and one line, from configs/config.yaml and its groups."""
+    text = (shipped("configs") / "config.yaml").read_text(encoding="utf-8")
+    groups = [line.strip()[2:] for line in text.splitlines() if line.startswith("  - ") and ":" in line]
+    options = [line for line in text.splitlines() if line and not line.startswith((" ", "defaults", "hydra"))]
+    lines = [f"  {option}" for option in options]
+    for group in groups:
+        name, _, default = group.removeprefix("optional ").partition(": ")
+        names = [p.stem for p in _yamls("configs", name)]
+        lines.append(f"  {name}: {default}  (one of {len(names)}: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''})")
+    return "\n".join(["usage: harness run [OPTION=VALUE ...]   several values, comma-separated, are a sweep", "", *lines, "",
+                      "--cfg job prints the composed configuration; --json prints the decision; harness list names everything."])  # fmt: skip
+
+
+def machine_text() -> str:
+    """What `harness doctor` says."""
+    import torch
+
+    from harness.forward import resolve_device
+    from harness.timing import load, machine
+
+    about = machine()
+    lines = [f"{k:12} {v}" for k, v in about.items() if k != "versions"]
+    lines += [f"{'device':12} auto means {resolve_device('auto')}", f"{'load':12} {load()}"]
+    bf16 = torch.backends.cpu.get_cpu_capability()
+    return "\n".join([*lines, f"{'cpu':12} {bf16}", *(f"{k:24} {v}" for k, v in about["versions"].items())])
