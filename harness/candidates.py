@@ -1,4 +1,4 @@
-"""What the decision looks at: each candidate's scores over all eval sets, its costs, and whether it meets the limits."""
+"""What the decision looks at: each candidate's scores over all eval sets, its costs, whether it meets the limits."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def _candidate(
     if not lost and (absent := [t for t in wanted if t not in good]):
         lost = f"no result on {', '.join(absent)}"
     scores = {t: _main_scores(sweep, keys[cid, t]) for t in good}
-    costs = {k: _largest(good.values(), k) for k in ("bytes_per_doc", "index_bytes", "query_p95_ms", "query_p95_ms_upper")}
+    costs = {
+        k: _largest(good.values(), k) for k in ("bytes_per_doc", "index_bytes", "query_p95_ms", "query_p95_ms_upper")
+    }
     costs["price_per_million_tokens"] = card.get("price_per_million_tokens", 0.0)
     rate = max((r["docs_per_s"] for r in group if r["docs_per_s"] is not None), default=None)
     facts = {
@@ -140,4 +142,6 @@ def check_comparable(found: Sequence[Candidate]) -> None:
     for task in {t for c in found for t in c.scores}:
         sizes = {len(c.scores[task]) for c in found if task in c.scores}
         if len(sizes) > 1:
-            raise HarnessError(f"{task}: candidates were scored on different queries ({sorted(sizes)}); run the sweep again")
+            raise HarnessError(
+                f"{task}: candidates were scored on different queries ({sorted(sizes)}); run the sweep again"
+            )

@@ -64,7 +64,8 @@ def _overview() -> str:
         "  harness run -m model=bm25,all-minilm-l6-v2 dim=full,192 quantization=float32,int8 task=helpdesk",
         "  harness validate ./evals/support-tickets",
         "",
-        "exit codes: 0 fine, 1 usage or validation, 2 some jobs failed, 3 decision changed, 4 nothing can be decided, 130 interrupted",
+        "exit codes: 0 fine, 1 usage or validation, 2 some jobs failed, 3 decision changed, 4 nothing can be decided,",
+        "            130 interrupted",
     ])  # fmt: skip
 
 
@@ -98,7 +99,9 @@ def _run(words: list[str]) -> int:
 def _plan(words: list[str]) -> int:
     """what would run and what is remembered; runs nothing"""
     if any(w in ("-h", "--help") for w in words):
-        print("usage: harness plan [the words of harness run]\n\nPrints the grid after pruning; nothing is run or written.")
+        print(
+            "usage: harness plan [the words of harness run]\n\nPrints the grid after pruning; runs and writes nothing."
+        )
         return 0
     from harness.launch import compose
     from harness.runner import plan_sweep
@@ -177,7 +180,11 @@ def _validate(words: list[str]) -> int:
     evalset = open_evalset(args.evalset, [shipped("tasks"), Path.cwd() / "tasks"])
     notes = validate(evalset)
     if args.json:
-        print(json.dumps({"findings": [n._asdict() for n in notes], "unchecked": unchecked()}, indent=1, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"findings": [n._asdict() for n in notes], "unchecked": unchecked()}, indent=1, ensure_ascii=False
+            )
+        )
     else:
         print(_safe(findings(evalset, notes, unchecked())))
     return USAGE if any(n.level == "error" for n in notes) else 0
@@ -251,7 +258,9 @@ def _say(text: str) -> None:
 
 def _safe(text: str) -> str:
     """Without control characters, so that a name cannot steer the terminal."""
-    return "".join(c if c in "\n\t" or (c.isprintable() or c == "\u00a0") else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(
+        c if c in "\n\t" or (c.isprintable() or c == "\u00a0") else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ _JUDGED_GAP = 0.10
 
 
 def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
-    """The decision as plain values, the source of decision.json, decision.md and the page; same records, same values."""
+    """The decision as plain values, the source of decision.json, decision.md and the page; pure in the records."""
     found = candidates(sweep)
     check_comparable([c for c in found if not c.lost])
     over = {c.id: breaches(c, policy) for c in found}
@@ -79,20 +79,19 @@ def judged_gap(members: Sequence[Candidate]) -> float:
     return max(gaps)
 
 
-def _entry(
-    c: Candidate, field: Field, verdict: Verdict | None, over: Sequence[Any], policy: Policy
-) -> dict[str, Any]:
+def _entry(c: Candidate, field: Field, verdict: Verdict | None, over: Sequence[Any], policy: Policy) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "id": c.id, "label": c.label, **c.labels, "costs": dict(c.costs), "docs_per_s": c.facts["docs_per_s"],
         "score": _mean(c, field), "scores": {t: float(s.mean()) for t, s in c.scores.items()},
         "judged_at_10": c.facts["judged_at_10"], "condensed": c.facts["condensed"], "warnings": c.facts["warnings"],
-        "card": dict(c.card), "breaches": [b.text for b in over], "difference": None, "proven": False, "why_not": c.lost,
+        "card": dict(c.card), "breaches": [b.text for b in over], "difference": None, "proven": False,
+        "why_not": c.lost,
     }  # fmt: skip
     position = next((i for i, m in enumerate(field.members) if m.id == c.id), None)
     if position is None or verdict is None:
         return entry | {"why_not": c.lost or "; ".join(entry["breaches"])}
     entry |= _compared(field, verdict, position, policy)
-    return entry | {"why_not": _why_not(entry, field, verdict, position, policy)}
+    return entry | {"why_not": _why_not(entry, verdict, position, policy)}
 
 
 def _mean(c: Candidate, field: Field) -> float | None:
@@ -107,13 +106,20 @@ def _compared(field: Field, verdict: Verdict, i: int, policy: Policy) -> dict[st
     low, high = float(verdict.bounds.low[i]), float(verdict.bounds.high[i])
     spread = _pooled(pairs, field)
     return {
-        "difference": float(verdict.difference[i]), "lower": float(verdict.bounds.one_sided[i]), "interval": [low, high],
+        "difference": float(verdict.difference[i]), "lower": float(verdict.bounds.one_sided[i]),
+        "interval": [low, high],
         "wins": sum(p.wins for p in pairs), "ties": sum(p.ties for p in pairs), "losses": sum(p.losses for p in pairs),
-        "sd": spread, "effect": float(verdict.difference[i]) / spread if spread else 0.0, "proven": bool(verdict.proven[i]),
-        "detectable": float(np.sqrt(sum((w / sum(field.weights) * p.detectable) ** 2 for w, p in zip(field.weights, pairs, strict=True)))),
+        "sd": spread, "effect": float(verdict.difference[i]) / spread if spread else 0.0,
+        "proven": bool(verdict.proven[i]), "detectable": _detectable(pairs, field.weights),
         "queries_needed": queries_needed(spread, policy.margin), "cost_rank": int(field.costs[i]),
         "verdict": _verdict(low, high, policy.margin),
     }  # fmt: skip
+
+
+def _detectable(pairs: Sequence[Paired], weights: Sequence[float]) -> float:
+    """Of the weighted mean over eval sets: the sets are independent, so their variances add."""
+    shares = np.asarray(weights) / sum(weights)
+    return float(np.sqrt(sum((share * p.detectable) ** 2 for share, p in zip(shares, pairs, strict=True))))
 
 
 def _pooled(pairs: Sequence[Paired], field: Field) -> float:
@@ -130,7 +136,7 @@ def _verdict(low: float, high: float, margin: float) -> str:
     return "reference better" if high < 0 else "inconclusive"
 
 
-def _why_not(entry: Mapping[str, Any], field: Field, verdict: Verdict, i: int, policy: Policy) -> str:
+def _why_not(entry: Mapping[str, Any], verdict: Verdict, i: int, policy: Policy) -> str:
     if i == verdict.pick:
         return ""
     if not verdict.proven[i]:
@@ -138,10 +144,14 @@ def _why_not(entry: Mapping[str, Any], field: Field, verdict: Verdict, i: int, p
         if low > -margin:
             return f"an eval set marked guard may lose more than {2 * margin:g}"
         return f"could be {-low:.3f} worse than the reference; the margin is {margin:g}"
-    return f"proven within the margin, but dearer than the pick by {policy.order[0].replace('_', ' ')} or what follows it"
+    return (
+        f"proven within the margin, but dearer than the pick by {policy.order[0].replace('_', ' ')} or what follows it"
+    )
 
 
-def _funnel(sweep: Sweep, found: Sequence[Candidate], over: Mapping[str, Any], verdict: Verdict | None) -> dict[str, int]:
+def _funnel(
+    sweep: Sweep, found: Sequence[Candidate], over: Mapping[str, Any], verdict: Verdict | None
+) -> dict[str, int]:
     return {
         "variants": len(sweep.manifest["variants"]) + len(sweep.manifest["unplanned"]),
         "candidates": len(found),

@@ -66,8 +66,10 @@ def open_evalset(name: str, folders: Sequence[Path]) -> EvalSet:
     if path.suffix in (".yaml", ".yml"):
         if not path.exists():
             raise HarnessError(f"{name} does not exist")
-        return load_task(path.stem, [path.parent]) if path.name != "task.yaml" else load_task(
-            path.parent.name, [path.parent.parent]
+        return (
+            load_task(path.stem, [path.parent])
+            if path.name != "task.yaml"
+            else load_task(path.parent.name, [path.parent.parent])
         )
     if path.exists() and not any((f / f"{name}.yaml").exists() or (f / name / "task.yaml").exists() for f in folders):
         return load({"name": path.name, "path": str(path.absolute())}, path.absolute())

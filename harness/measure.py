@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.parts import digest, identity
 from harness.plan import Variant
-from harness.protocols import Need, VectorSource
+from harness.protocols import Need
 from harness.store import Records
 from harness.timing import Samples, interleaved, load, machine, noise, sample, upper_bound
 from harness.types import EvalSet, Record
@@ -66,7 +66,9 @@ class Bench:
             self._index_rates(group)
         for key, (kind, variant, evalset) in pending.items():
             if key not in indexing:
-                self._put(key, {"encode": self._encode, "search": self._search, "index": self._build}[kind](variant, evalset))
+                self._put(
+                    key, {"encode": self._encode, "search": self._search, "index": self._build}[kind](variant, evalset)
+                )
         return len(pending)
 
     @property
@@ -77,7 +79,9 @@ class Bench:
     def _encode(self, variant: Variant, evalset: EvalSet) -> Record:
         need = variant.retriever.needs()[0]
         model, texts = self.source.opened(need.encoder), evalset.queries.texts
-        return self._samples(lambda i: model.encode([texts[i % len(texts)]], "query", [need.pooling], 1), evalset, "encode")
+        return self._samples(
+            lambda i: model.encode([texts[i % len(texts)]], "query", [need.pooling], 1), evalset, "encode"
+        )
 
     def _search(self, variant: Variant, evalset: EvalSet) -> Record:
         searcher = variant.retriever.prepare(evalset, self.source)
@@ -91,7 +95,12 @@ class Bench:
         warnings = noise(medians, f"{kind} of one query")
         if not taken.settled:
             warnings += (f"{kind}: calls still differed by over 10% after {taken.warmup} warm-up calls",)
-        values = {"first_ms": taken.first_s * 1000, "warmup_calls": taken.warmup, "load_before": before, "load_after": load()}
+        values = {
+            "first_ms": taken.first_s * 1000,
+            "warmup_calls": taken.warmup,
+            "load_before": before,
+            "load_after": load(),
+        }
         return Record("", "timing", "ok", {"kind": kind}, values, {"seconds": taken.seconds}, "", warnings)
 
     def _build(self, variant: Variant, evalset: EvalSet) -> Record:
@@ -102,7 +111,10 @@ class Bench:
     def _index_rates(self, group: Mapping[str, tuple[str, Variant, EvalSet]]) -> None:
         _, first, evalset = next(iter(group.values()))
         need = first.retriever.needs()[0]
-        model, texts = self.source.opened(need.encoder), _spread(evalset.documents.texts, int(self.settings["documents"]))
+        model, texts = (
+            self.source.opened(need.encoder),
+            _spread(evalset.documents.texts, int(self.settings["documents"])),
+        )
         tokens = int(self.source.vectors(need.encoder, need.pooling, "document", texts).tokens.sum())
         sizes = {key: int(variant.batch_size or 1) for key, (_, variant, _) in group.items()}
         calls = {k: _encoding(model, texts, need, size) for k, size in sizes.items()}
@@ -135,7 +147,11 @@ def _spread(texts: Sequence[str], n: int) -> list[str]:
 
 def _rate(seconds: np.ndarray, documents: int, tokens: int | None) -> Record:
     typical = float(np.median(seconds))
-    values: dict[str, Any] = {"docs_per_s": documents / typical, "documents": documents, "seconds_upper": upper_bound(seconds)}
-    if tokens is not None:
+    values: dict[str, Any] = {
+        "docs_per_s": documents / typical,
+        "documents": documents,
+        "seconds_upper": upper_bound(seconds),
+    }
+    if tokens:
         values["tokens_per_s"] = tokens / typical
     return Record("", "timing", "ok", {"kind": "index"}, values, {"seconds": seconds}, "", noise(seconds, "indexing"))

@@ -65,7 +65,7 @@ def hashes_of(folder: Path) -> Mapping[str, str]:
 
 
 @cache
-def _sha256(path: Path, size: int, changed_ns: int) -> str:
+def _sha256(path: Path, *_unchanged: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -18,14 +18,18 @@ def sentence(decision: Mapping[str, Any]) -> str:
     if pick is None:
         needed = decision["queries_needed"]
         return (
-            f"Insufficient evidence: {reference['label']} scores best ({metric} {reference['score']:.3f}), and for no cheaper "
-            f"candidate can it be shown, or ruled out, that it is within {margin:g} of it. About {needed} queries would settle it."
+            f"Insufficient evidence: {reference['label']} scores best ({metric} {reference['score']:.3f}), and of no "
+            f"cheaper candidate is it shown, or ruled out, that it comes within {margin:g} of it. "
+            f"About {needed} queries would settle it."
         )
     if pick is reference:
-        return f"Use {pick['label']}: it is the reference, and nothing cheaper is proven within {margin:g} {metric} of it."
+        return (
+            f"Use {pick['label']}: it is the reference, and nothing cheaper is proven within {margin:g} {metric} of it."
+        )
+    cost = decision["policy"]["order"][0].replace("_", " ")
     return (
-        f"Use {pick['label']}: the cheapest by {decision['policy']['order'][0].replace('_', ' ')} of those proven within {margin:g} "
-        f"{metric} of {reference['label']}; difference {pick['difference']:+.4f}, at worst {pick['lower']:+.4f} "
+        f"Use {pick['label']}: the cheapest by {cost} of those proven within {margin:g} {metric} of "
+        f"{reference['label']}; difference {pick['difference']:+.4f}, at worst {pick['lower']:+.4f} "
         f"({decision['policy']['confidence']:.0%}, all comparisons at once)."
     )
 
@@ -43,7 +47,10 @@ def caveats(decision: Mapping[str, Any]) -> list[str]:
     by_id = {c["id"]: c for c in decision["candidates"]}
     pick = by_id.get(decision["pick"])
     if decision["status"] == "labels favour one engine":
-        found.append("The labels favour one engine: judged@10 of the finalists differs by more than 0.10. Scores of judged documents only: " + _condensed(decision))
+        found.append(
+            "The labels favour one engine: judged@10 of the finalists differs by more than 0.10. "
+            "Scores over judged documents only: " + _condensed(decision)
+        )
     if pick and (share := next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), 0.0)) < 0.80:
         other = next((s for s in decision["same_pick"] if s["id"] != pick["id"]), None)
         runner = f"; {other['label']} in {other['share']:.0%}" if other else ""
@@ -53,7 +60,8 @@ def caveats(decision: Mapping[str, Any]) -> list[str]:
         detectable = max(c["detectable"] for c in by_id.values() if c["difference"] is not None)
         if detectable > 2 * decision["policy"]["margin"]:
             found.append(
-                f"Few queries: between unlike candidates this data can show only differences of {detectable:.3f} or more; the margin is {decision['policy']['margin']:g}."
+                f"Few queries: between unlike candidates this data shows only differences of {detectable:.3f} or more; "
+                f"the margin is {decision['policy']['margin']:g}."
             )
     synthetic = [t for t, e in decision["evalsets"].items() if e["label_source"] in ("synthetic", "unknown")]
     if synthetic:
@@ -64,7 +72,9 @@ def caveats(decision: Mapping[str, Any]) -> list[str]:
 
 def _condensed(decision: Mapping[str, Any]) -> str:
     scored = [(c["label"], c["condensed"]) for c in decision["candidates"] if c["difference"] is not None][:4]
-    return "; ".join(f"{label} " + ", ".join(f"{v:.3f}" for v in values.values() if v is not None) for label, values in scored)
+    return "; ".join(
+        f"{label} " + ", ".join(f"{v:.3f}" for v in values.values() if v is not None) for label, values in scored
+    )
 
 
 def not_measured(decision: Mapping[str, Any]) -> list[str]:

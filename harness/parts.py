@@ -11,9 +11,9 @@ import json
 import pkgutil
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
-from typeguard import TypeCheckError, check_type
+from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
 from harness.types import HarnessError
 
@@ -134,17 +134,21 @@ def _plain(value: Any) -> Any:
 
 
 def _value(part: type, name: str, value: Any, hint: Any, trusted: Collection[str]) -> Any:
-    if isinstance(value, Mapping) and "_target_" in value:
-        return build(value, trusted)
-    if isinstance(value, list | tuple):
+    expected = getattr(hint, "__name__", None) if isinstance(hint, type) else str(hint).replace("typing.", "")
+    mistake = HarnessError(f"{part.__name__}.{name} = {value!r}: expected {expected}")
+    kinds = {hint, *get_args(hint)}
+    if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
+        raise mistake  # Python takes true for 1
+    if isinstance(value, Mapping):
+        value = build(value, trusted) if "_target_" in value else dict(value)
+    elif isinstance(value, list | tuple):
         value = tuple(_value(part, name, v, Any, trusted) for v in value)
-    elif isinstance(value, Mapping):
-        value = dict(value)
+    elif type(value) is int and float in kinds and int not in kinds:
+        value = float(value)  # 1 and 1.0 are equal parts: one identity
     try:
-        return check_type(value, hint)
+        return check_type(value, hint, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
     except TypeCheckError as error:
-        expected = getattr(hint, "__name__", None) if isinstance(hint, type) else str(hint).replace("typing.", "")
-        raise HarnessError(f"{part.__name__}.{name} = {value!r}: expected {expected}") from error
+        raise mistake from error
 
 
 def _resolve(target: str, trusted: Collection[str]) -> type:
@@ -159,7 +163,8 @@ def _resolve(target: str, trusted: Collection[str]) -> type:
         part = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise HarnessError(f"_target_ {target!r} cannot be found: {error}") from error
-    if not (isinstance(part, type) and dataclasses.is_dataclass(part) and _frozen(part)):
+    imported = ours and getattr(part, "__module__", "") != module  # a value that the room's file merely uses
+    if imported or not (isinstance(part, type) and dataclasses.is_dataclass(part) and _frozen(part)):
         raise HarnessError(f"_target_ {target!r} is not a part (a frozen dataclass)")
     return part
 

@@ -109,7 +109,18 @@ def sweep_name(jobs: Sequence[Job]) -> str:
     return f"{'-'.join(tasks[:3]).replace('/', '-')}-{family[:6]}"
 
 
-_FAMILY = ("model", "pooling", "reduction", "quantization", "index", "task", "similarity", "rescore", "dtype", "batch_size")
+_FAMILY = (
+    "model",
+    "pooling",
+    "reduction",
+    "quantization",
+    "index",
+    "task",
+    "similarity",
+    "rescore",
+    "dtype",
+    "batch_size",
+)
 
 
 def _variant(job: Job) -> Variant:
@@ -164,7 +175,9 @@ def _labels(job: Job, retriever: Retriever | None) -> dict[str, Any]:
 
 
 def _model_label(node: Mapping[str, Any], choice: str) -> str:
-    return Path(str(node["path"])).name if node.get("path") else choice
+    if node.get("path"):
+        return Path(str(node["path"])).name
+    return str(node["id"]) if choice == "api" else choice
 
 
 def _unambiguous(variants: list[Variant]) -> list[Variant]:

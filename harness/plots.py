@@ -62,13 +62,14 @@ class Bar(NamedTuple):
 
 
 class Scales(NamedTuple):
-    """What the axes show; a limit is a value of x from which on the plot is shaded."""
+    """What the axes show; from a limit of x on the plot is shaded; `ticks` replace the usual ones of x."""
 
     x: str
     y: str
     about: str
     limit: float | None = None
     limit_text: str = ""
+    ticks: tuple[float, ...] = ()
 
 
 def shape_of(quantization: str) -> str:
@@ -89,7 +90,7 @@ def forest(name: str, bars: Sequence[Bar], margin: float, about: str, xlabel: st
     height = 24 * len(bars) + 66
 
     def draw(figure: Any) -> dict[str, str]:
-        axes = figure.add_axes([350 / 1080, 54 / height, 500 / 1080, (height - 66) / height])
+        axes = figure.add_axes([350 / 1080, 54 / height, 540 / 1080, (height - 66) / height])
         axes.axvspan(-margin, 0, color=_TONES["good-bg"], zorder=0, gid="margin")
         axes.axvline(0, color=_TONES["muted"], linewidth=1, zorder=1)
         tips = {"margin": f"margin of {margin:g}"}
@@ -112,18 +113,18 @@ def forest(name: str, bars: Sequence[Bar], margin: float, about: str, xlabel: st
     return _svg(name, (1080, height), about, draw)
 
 
-def scatter(name: str, lines: Sequence[Line], scales: Scales, log: bool = True) -> str:
+def scatter(name: str, lines: Sequence[Line], scales: Scales, log_y: bool = False) -> str:
     """Points and lines over a logarithmic x; labels are moved apart, and left to the tooltip where there is no room."""
     right = 150 if any(line.end for line in lines) else 24
 
     def draw(figure: Any) -> dict[str, str]:
         axes = figure.add_axes([62 / 560, 56 / 400, (560 - 62 - right) / 560, (400 - 56 - 18) / 400])
-        if log:
-            axes.set_xscale("log")
+        axes.set_xscale("log")
+        axes.set_yscale("log" if log_y else "linear")
         tips: dict[str, str] = {}
         for number, line in enumerate(lines):
             _draw_line(axes, line, f"{name}-l{number}", tips)
-        _limits(axes, [m for line in lines for m in line.marks], scales, log)
+        _limits(axes, [m for line in lines for m in line.marks], scales)
         _furnish(axes, scales)
         figure.canvas.draw()
         _label_marks(axes, [m for line in lines for m in line.marks])
@@ -147,19 +148,18 @@ def _draw_line(axes: Any, line: Line, gid: str, tips: dict[str, str]) -> None:
         tips[own] = mark.tip
 
 
-def _limits(axes: Any, marks: Sequence[Mark], scales: Scales, log: bool) -> None:
+def _limits(axes: Any, marks: Sequence[Mark], scales: Scales) -> None:
     xs, ys = [m.x for m in marks], [m.y for m in marks]
     low, high = min(xs), max(xs)
     if scales.limit is not None:
         high = max(high, scales.limit)
-    if log:
-        room = max((high / low) ** 0.06, 1.35)
-        axes.set_xlim(low / room, high * room)
+    room = max((high / low) ** 0.06, 1.35)
+    axes.set_xlim(low / room, high * room)
+    if axes.get_yscale() == "log":
+        axes.set_ylim(min(ys) / 1.6, max(ys) * 1.6)
     else:
-        room = max((high - low) * 0.06, 0.5)
-        axes.set_xlim(low - room, high + room)
-    pad = max((max(ys) - min(ys)) * 0.09, abs(max(ys)) * 0.02, 1e-6)
-    axes.set_ylim(min(ys) - pad, max(ys) + pad)
+        pad = max((max(ys) - min(ys)) * 0.09, abs(max(ys)) * 0.02, 1e-6)
+        axes.set_ylim(min(ys) - pad, max(ys) + pad)
     if scales.limit is not None:
         end = axes.get_xlim()[1]
         axes.axvspan(scales.limit, end, color=_TONES["bad-bg"], zorder=0)
@@ -173,12 +173,14 @@ def _share(axes: Any, x: float) -> float:
 
 
 def _furnish(axes: Any, scales: Scales) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-    if axes.get_xscale() == "log":
-        low, high = axes.get_xlim()
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 3000 else (1,)))
-        axes.xaxis.set_minor_locator(NullLocator())
+    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        if axis.get_scale() == "log":
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 3000 else (1,)))
+            axis.set_minor_locator(NullLocator())
+    if scales.ticks:
+        axes.xaxis.set_major_locator(FixedLocator(scales.ticks))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     axes.grid(visible=True, color=_TONES["line"], linewidth=0.8)
@@ -201,7 +203,7 @@ def _label_marks(axes: Any, marks: Sequence[Mark]) -> None:
     spots = [axes.transData.transform((m.x, m.y)) for m in marks]
     taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in spots]
     for mark, (x, y) in sorted(zip(marks, spots, strict=True), key=lambda pair: not pair[0].bold):
-        text = shorten(mark.label, 34)
+        text = shorten(mark.label, 46 if mark.bold else 30)
         width = len(text) * _CHARACTER * (1.08 if mark.bold else 1)
         for left, bottom in _places(x, y, width):
             box = (left, bottom, left + width, bottom + 13)
@@ -272,18 +274,23 @@ def _svg(name: str, size: tuple[int, int], about: str, draw: Callable[[Any], Map
 def _inline(svg: str, name: str, size: tuple[int, int], about: str, tips: Mapping[str, str]) -> str:
     body = svg[svg.index(">", svg.index("<svg ")) + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
+    body = re.sub(r"<[^>]+>", lambda found: _tag(found[0], name), body)
     for gid, tip in tips.items():
         own, _, key = gid.partition("@")
         link = f' data-c="{html.escape(key)}"' if key else ""
-        title = f"<title>{html.escape(tip)}</title>"
-        body = body.replace(f'<g id="{html.escape(gid)}">', f'<g id="{own}" class="mark"{link}>{title}')
-    body = re.sub(r'id="(?!%s-)' % re.escape(name), f'id="{name}-', body)
-    body = body.replace('xlink:href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
-    for tone, colour in _TONES.items():
-        body = body.replace(colour, f"var(--{tone})")
-    body = re.sub(r"font: ((?:bold )?)([\d.]+)px [^;\"]*", _font, body)
+        start = f'<g id="{own if own.startswith(name) else f"{name}-{own}"}" class="mark"{link}>'
+        body = body.replace(f'<g id="{name}-{html.escape(gid)}">', f"{start}<title>{html.escape(tip)}</title>")
     head = f'<svg class="plot" role="img" viewBox="0 0 {size[0]} {size[1]}" style="max-width:{size[0]}px"'
     return f'{head} aria-label="{html.escape(about)}">\n{body.strip()}\n'
+
+
+def _tag(tag: str, name: str) -> str:
+    """One tag with ids that are unique on the page, theme colours, and the page's own typeface."""
+    tag = tag.replace(' id="', f' id="{name}-').replace('xlink:href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
+    for tone, colour in _TONES.items():
+        tag = tag.replace(colour, f"var(--{tone})")
+    return re.sub(r"font: ((?:bold )?)([\d.]+)px [^;\"]*", _font, tag)
 
 
 def _font(found: re.Match[str]) -> str:

@@ -46,7 +46,10 @@ def read_policy(node: Mapping[str, Any]) -> Policy:
             raise HarnessError(f"policy.order has {key!r}. {did_you_mean(str(key), COSTS)}")
     if not order:
         raise HarnessError(f"policy.order is empty; name at least one of {', '.join(COSTS)}")
-    policy = Policy(**dict(node) | {"limits": limits, "order": order})
+    return _in_range(Policy(**dict(node) | {"limits": limits, "order": order}))
+
+
+def _in_range(policy: Policy) -> Policy:
     if not _number(policy.margin, 0) or policy.margin >= 1:
         raise HarnessError(f"policy.margin={policy.margin!r}: expected a number above 0 and below 1")
     if not _number(policy.confidence, 0.5) or policy.confidence >= 1:

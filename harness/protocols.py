@@ -8,7 +8,18 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 from numpy.typing import NDArray
 
 from harness.types import (
-    Doubles, Encoded, EvalSet, Evaluation, Floats, Ints, Judged, Ranking, RawSet, Role, Traits, Vectors,
+    Doubles,
+    Encoded,
+    EvalSet,
+    Evaluation,
+    Floats,
+    Ints,
+    Judged,
+    Ranking,
+    RawSet,
+    Role,
+    Traits,
+    Vectors,
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def best(documents: NDArray[np.integer], scores: Doubles, order: NDArray[np.int6
     without the query axis, padded to k.
     """
     place = np.lexsort((-order[documents], -scores))
-    complete = len(place) <= k or scores[place[k - 1]] != scores[place[k]]
+    complete = len(place) <= k or bool(scores[place[k - 1]] != scores[place[k]])
     kept = place[:k]
     missing = (0, k - len(kept))
     return Ranking(
@@ -79,7 +79,9 @@ def tie_bounds(metric: Metric, ranking: Ranking, judged: Judged) -> tuple[Double
     relevant for the lowest and as the query's missing relevant documents for the highest.
     """
     scores = ranking.scores[judged.query]
-    group = np.concatenate([np.zeros((len(scores), 1), int), np.cumsum(scores[:, 1:] != scores[:, :-1], axis=1)], axis=1)
+    group = np.concatenate(
+        [np.zeros((len(scores), 1), int), np.cumsum(scores[:, 1:] != scores[:, :-1], axis=1)], axis=1
+    )
     gains = np.maximum(judged.grades, 0)
     span = int(gains.max(initial=0)) + 1
     worst = np.take_along_axis(gains, np.argsort(group * span + gains, axis=1, kind="stable"), axis=1)

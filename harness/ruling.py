@@ -30,9 +30,9 @@ class Verdict(NamedTuple):
 
 
 class Field(NamedTuple):
-    """The candidates that meet every limit and have a result on every set, with their scores set by set.
+    """The candidates that meet every limit and have a result on every set, with their scores.
 
-    sets: for each eval set float64 [candidates, queries]; costs: int64, rank of each by the policy's order, 0 is cheapest.
+    sets: for each eval set float64 [candidates, queries]; costs: int64, rank by the policy's order, 0 is cheapest.
     """
 
     members: tuple[Candidate, ...]
@@ -91,7 +91,9 @@ def _reference(field: Field, policy: Policy, observed: Doubles) -> int:
     fits = [i for i, c in enumerate(field.members) if c.id == wanted[0] or _is(c, wanted)]
     if len(fits) != 1:
         labels = "; ".join(c.label for c in field.members)
-        raise HarnessError(f"policy.reference={policy.reference!r} fits {len(fits)} passing candidates, expected one of: {labels}")
+        raise HarnessError(
+            f"policy.reference={policy.reference!r} fits {len(fits)} passing candidates, expected one of: {labels}"
+        )
     return fits[0]
 
 

@@ -62,6 +62,10 @@ def run_sweep(jobs: Sequence[Job], command: str, say: Say) -> Outcome:
     return _outcome(folder, plan, records, tasks, computed)
 
 
+def _quiet(_: str) -> None:
+    """Nobody listens."""
+
+
 def plan_sweep(jobs: Sequence[Job]) -> str:
     """What `run_sweep` would do, as text: candidates, what is remembered, forward passes. Runs and writes nothing."""
     config, plan = jobs[0].config, make_plan(jobs)
@@ -69,7 +73,7 @@ def plan_sweep(jobs: Sequence[Job]) -> str:
     folder = Path(config["results_dir"]) / sweep_name(jobs)
     known = Records(folder / "records")
     device = resolve_device(str(config["device"])) if plan.needs() else "cpu"
-    source = StoredVectors(Path(config["store_dir"]), device, plan.needs(), str)
+    source = StoredVectors(Path(config["store_dir"]), device, plan.needs(), _quiet)
     keys = {_key(v, tasks): v for v in plan.variants}
     lines = [_headline(plan, tasks)]
     for key, variant in keys.items():
@@ -80,7 +84,9 @@ def plan_sweep(jobs: Sequence[Job]) -> str:
     for need in plan.needs():
         for name, task in tasks.items():
             missing = source.count_missing(need, task.evalset)
-            lines.append(f"  forward pass     {name_of(need.encoder)}, pooling {name_of(need.pooling)}, {name}: {missing} texts")
+            lines.append(
+                f"  forward pass     {name_of(need.encoder)}, pooling {name_of(need.pooling)}, {name}: {missing} texts"
+            )
     return "\n".join([*lines, f"sweep {folder.name}; nothing was run"])
 
 
@@ -155,11 +161,9 @@ def _timeable(plan: Plan, tasks: Mapping[str, _Task], records: Records) -> list[
     return [(v, tasks[v.task].evalset) for v in plan.variants if _key(v, tasks) in good]
 
 
-def _manifest(
-    plan: Plan, tasks: Mapping[str, _Task], jobs: Sequence[Job], command: str, device: str
-) -> dict[str, Any]:
+def _manifest(plan: Plan, tasks: Mapping[str, _Task], jobs: Sequence[Job], command: str, device: str) -> dict[str, Any]:
     config = jobs[0].config
-    bench = Bench(config["timing"], None, None, str)
+    bench = Bench(config["timing"], None, None, _quiet)
     variants = [
         dict(v.labels)
         | {
@@ -226,7 +230,9 @@ def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def _headline(plan: Plan, tasks: Mapping[str, _Task]) -> str:
-    sets = ", ".join(f"{n} ({len(t.evalset.documents)} docs, {len(t.evalset.queries)} queries)" for n, t in tasks.items())
+    sets = ", ".join(
+        f"{n} ({len(t.evalset.documents)} docs, {len(t.evalset.queries)} queries)" for n, t in tasks.items()
+    )
     candidates = len({v.candidate_id for v in plan.variants})
     passes = len({digest([describe(n.encoder)]) for n in plan.needs()})
     dropped = f", {plan.excluded} excluded, {plan.merged} merged as equal" if plan.excluded or plan.merged else ""

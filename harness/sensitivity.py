@@ -39,7 +39,9 @@ def _margins(field: Field, verdict: Verdict, policy: Policy) -> list[Change]:
     found = []
     if cheaper:
         first = min(cheaper, key=lambda i: (need[i], field.costs[i]))
-        found.append(_change(field, f"margin above {need[first]:.3f} instead of {policy.margin:g}", first, verdict.pick))
+        found.append(
+            _change(field, f"margin above {need[first]:.3f} instead of {policy.margin:g}", first, verdict.pick)
+        )
     if verdict.pick != verdict.reference:
         least = float(need[verdict.pick])
         tight = [i for i in range(len(field.members)) if verdict.fair[i] and need[i] < least] or [verdict.reference]

@@ -57,9 +57,7 @@ def simultaneous(difference: Resampled, confidence: float) -> Bounds:
     one = float(np.quantile(t.max(axis=1), confidence))
     two = float(np.quantile(np.abs(t).max(axis=1), confidence))
     wide = np.where(moving, error, 0.0)
-    return Bounds(
-        difference.observed - one * wide, difference.observed - two * wide, difference.observed + two * wide
-    )
+    return Bounds(difference.observed - one * wide, difference.observed - two * wide, difference.observed + two * wide)
 
 
 def minus(resampled: Resampled, reference: int) -> Resampled:

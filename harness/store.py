@@ -139,7 +139,7 @@ def _read_shard(path: Path) -> _Shard | None:
     except (ValueError, KeyError, TypeError):
         return None
     body = raw[_HEADER:]
-    if head.get("schema") != _SCHEMA or len(body) != n * (16 + 8 + 4 * d) or zlib.crc32(body) != crc:
+    if head.get("schema") != _SCHEMA or len(body) != n * (16 + 8 + 4 * d) or zlib.crc32(body.data) != crc:
         return None
     keys = np.frombuffer(body[: 16 * n], dtype="S16")
     tokens = np.frombuffer(body[16 * n : 24 * n], dtype="<i4").reshape(n, 2)
@@ -168,7 +168,8 @@ class Records:
     def put(self, record: Record) -> None:
         """Write or replace the record."""
         buffer = BytesIO()
-        np.savez_compressed(buffer, **{k: np.asarray(v) for k, v in record.arrays.items()})
+        arrays: dict[str, Any] = {k: np.asarray(v) for k, v in record.arrays.items()}
+        np.savez_compressed(buffer, **arrays)
         fields = {k: v for k, v in asdict(record).items() if k != "arrays"}
         head = json.dumps(fields, sort_keys=True).encode()
         body = len(head).to_bytes(8, "little") + head + buffer.getvalue()

@@ -14,9 +14,9 @@ from harness.types import HarnessError, Record
 
 Row = dict[str, Any]
 KEYS = (
-    "sweep", "task", "task_type", "model", "retriever", "pooling", "dim", "quantization", "index", "batch_size", "status",
-    "ndcg_at_10", "recall_at_10", "recall_at_100", "mrr_at_10", "map_at_100", "main_score", "judged_at_10", "queries",
-    "bytes_per_doc", "index_bytes", "query_p50_ms", "query_p95_ms", "query_p99_ms", "docs_per_s", "tokens_per_s",
+    "sweep", "task", "task_type", "model", "retriever", "pooling", "dim", "quantization", "index", "batch_size",
+    "status", "ndcg_at_10", "recall_at_10", "recall_at_100", "mrr_at_10", "map_at_100", "main_score", "judged_at_10",
+    "queries", "bytes_per_doc", "index_bytes", "query_p50_ms", "query_p95_ms", "query_p99_ms", "docs_per_s", "tokens_per_s",
     "peak_rss_mb", "candidate_id", "data_sha256", "model_sha256",
 )  # fmt: skip
 MORE = (
@@ -51,7 +51,9 @@ def read_sweep(folder: Path) -> Sweep:
     """Manifest and every record that its variants name; records of other families in the folder are not read."""
     manifest = read_json(folder / "sweep.json")
     if manifest.get("schema") != 1:
-        raise HarnessError(f"{folder}/sweep.json has schema {manifest.get('schema')}, this version reads 1; run it again")
+        raise HarnessError(
+            f"{folder}/sweep.json has schema {manifest.get('schema')}, this version reads 1; run it again"
+        )
     store = Records(folder / "records")
     keys = {k for v in manifest["variants"] for k in (v["quality"], *v["timings"].values())}
     found = {key: record for key in sorted(keys) if (record := store.get(key)) is not None}

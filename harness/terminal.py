@@ -16,10 +16,10 @@ from harness.table import KEYS, MORE, Row
 from harness.types import EvalSet, HarnessError, Note
 
 _TEXT_COLUMNS = {
-    "task": "eval set", "model": "model", "pooling": "pooling", "dim": "dim", "quantization": "quant.", "batch_size": "batch",
-    "ndcg_at_10": "nDCG@10", "recall_at_10": "R@10", "recall_at_100": "R@100", "mrr_at_10": "MRR@10", "map_at_100": "MAP@100",
-    "judged_at_10": "judged", "overlap_at_10": "overlap", "query_p50_ms": "p50 ms", "query_p95_ms": "p95 ms",
-    "docs_per_s": "docs/s", "bytes_per_doc": "B/doc", "status": "status",
+    "task": "eval set", "model": "model", "pooling": "pooling", "dim": "dim", "quantization": "quant.",
+    "batch_size": "batch", "ndcg_at_10": "nDCG@10", "recall_at_10": "R@10", "recall_at_100": "R@100",
+    "mrr_at_10": "MRR@10", "map_at_100": "MAP@100", "judged_at_10": "judged", "overlap_at_10": "overlap",
+    "query_p50_ms": "p50 ms", "query_p95_ms": "p95 ms", "docs_per_s": "docs/s", "bytes_per_doc": "B/doc", "status": "status",
 }  # fmt: skip
 _GUARDED = ("=", "+", "-", "@", "\t", "\r")
 
@@ -91,7 +91,10 @@ def _aligned(rows: Sequence[Row]) -> str:
 def _columns(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
     numeric = [all(_is_number(row[i]) for row in body) for i in range(len(head))]
-    lines = ["  ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, numeric, strict=True)) for row in [head, *body]]
+    lines = [
+        "  ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, numeric, strict=True))
+        for row in [head, *body]
+    ]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -123,7 +126,9 @@ def decision_text(decision: Mapping[str, Any]) -> str:
     head = ["", "configuration", decision["metric"], "vs reference [at worst]", "p95 ms", "B/doc"]
     body = [_entry(c, decision) for c in _interesting(entries, decision)]
     left = len(entries) - len(body)
-    lines = [f"Meets every limit, best quality first ({len(body)} of {len(entries)})", _columns(head, body)] if body else []
+    lines = (
+        [f"Meets every limit, best quality first ({len(body)} of {len(entries)})", _columns(head, body)] if body else []
+    )
     if left > 0:
         lines.append(f"   and {left} more: harness table {decision['sweep']}")
     return "\n".join([*lines, decision["sentence"], *(f"! {c}" for c in decision["caveats"])])
@@ -138,13 +143,23 @@ def _entry(c: Mapping[str, Any], decision: Mapping[str, Any]) -> list[str]:
     p95 = c["costs"]["query_p95_ms"]
     mark = "\u25b6" if c["id"] == decision["pick"] else ""
     cost = c["costs"]["bytes_per_doc"]
-    return [mark, c["label"], f"{c['score']:.4f}", versus, "" if p95 is None else f"{p95:.2f}", "" if cost is None else f"{cost:.0f}"]
+    return [
+        mark,
+        c["label"],
+        f"{c['score']:.4f}",
+        versus,
+        "" if p95 is None else f"{p95:.2f}",
+        "" if cost is None else f"{cost:.0f}",
+    ]
 
 
 def findings(evalset: EvalSet, notes: Sequence[Note], unchecked: Sequence[str]) -> str:
     """The data doctor's findings: errors, then warnings, then information, and what was not checked."""
     order = {"error": 0, "warning": 1, "info": 2}
-    lines = [f"{evalset.name}: {len(evalset.documents)} documents, {len(evalset.queries)} queries, {len(evalset.qrels.grade)} judgements"]
+    lines = [
+        f"{evalset.name}: {len(evalset.documents)} documents, {len(evalset.queries)} queries, "
+        f"{len(evalset.qrels.grade)} judgements"
+    ]
     for note in sorted(notes, key=lambda n: order.get(n.level, 3)):
         lines.append(f"{note.level:8} {note.code}{' at ' + note.place if note.place else ''}: {note.message}")
         lines += [f"         effect: {note.effect}"] if note.effect else []
@@ -166,7 +181,17 @@ def listing(what: str | None) -> str:
     return "\n".join(f"  {name:40} {(part.__doc__ or '').splitlines()[0]}" for name, part in available(what).items())
 
 
-_LISTED = ("encoders", "poolings", "reductions", "quantizers", "indexes", "retrievers", "formats", "metrics", "executors")
+_LISTED = (
+    "encoders",
+    "poolings",
+    "reductions",
+    "quantizers",
+    "indexes",
+    "retrievers",
+    "formats",
+    "metrics",
+    "executors",
+)
 
 
 def _yamls(top: str, group: str) -> list[Path]:
@@ -194,9 +219,12 @@ def run_help() -> str:
     for group in groups:
         name, _, default = group.removeprefix("optional ").partition(": ")
         names = [p.stem for p in _yamls("configs", name)]
-        lines.append(f"  {name}: {default}  (one of {len(names)}: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''})")
-    return "\n".join(["usage: harness run [OPTION=VALUE ...]   several values, comma-separated, are a sweep", "", *lines, "",
-                      "--cfg job prints the composed configuration; --json prints the decision; harness list names everything."])  # fmt: skip
+        lines.append(
+            f"  {name}: {default}  (one of {len(names)}: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''})"
+        )
+    usage = "usage: harness run [OPTION=VALUE ...]   several values, comma-separated, are a sweep"
+    more = "--cfg job prints the composed configuration; --json prints the decision; harness list names everything."
+    return "\n".join([usage, "", *lines, "", more])
 
 
 def machine_text() -> str:

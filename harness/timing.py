@@ -45,15 +45,19 @@ def warm_up(call: Callable[[int], None], least: int, clock: Clock = time.perf_co
     return durations[0], len(durations), False
 
 
-def sample(call: Callable[[int], None], repeats: int, calls: int, warmup: int, clock: Clock = time.perf_counter) -> Samples:
+def sample(
+    call: Callable[[int], None], repeats: int, calls: int, warmup: int, clock: Clock = time.perf_counter
+) -> Samples:
     """Warm up, then time `repeats` rounds of `calls` single calls; call i of every round gets number i."""
     first, made, settled = warm_up(call, warmup, clock)
     seconds = [[_timed(call, i, clock) for i in range(calls)] for _ in range(repeats)]
     return Samples(np.asarray(seconds, dtype=np.float64), first, made, settled)
 
 
-def interleaved(calls: Mapping[str, Callable[[], None]], repeats: int, clock: Clock = time.perf_counter) -> dict[str, Doubles]:
-    """Time each call once a round, all in turn, so drift of the machine meets them alike: seconds, float64 [repeats]."""
+def interleaved(
+    calls: Mapping[str, Callable[[], None]], repeats: int, clock: Clock = time.perf_counter
+) -> dict[str, Doubles]:
+    """Seconds, float64 [repeats], of each call; all in turn each round, so drift of the machine meets them alike."""
     for call in calls.values():
         call()
     taken: dict[str, list[float]] = {name: [] for name in calls}
@@ -137,7 +141,9 @@ def load() -> float:
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
         if names:
             return names[0]
     return platform.processor() or "unknown"

@@ -27,7 +27,7 @@ class Hashing:
     dim: int = 64
     seed: int = 0
     max_tokens: int = 0
-    prompts: Mapping[str, str] = field(default_factory=dict)
+    prompts: Mapping[Role, str] = field(default_factory=dict)
 
     def content(self) -> Mapping[str, str]:
         """The algorithm is all there is."""

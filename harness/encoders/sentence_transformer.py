@@ -37,7 +37,7 @@ class SentenceTransformer:
     package: str = place("")
     revision: str = ""
     sha256: str = place("")
-    prompts: Mapping[str, str] | None = None
+    prompts: Mapping[Role, str] | None = None
     max_tokens: int = 0
     similarity: Literal["native", "cosine", "dot", "euclidean", "manhattan"] = "native"
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
@@ -86,7 +86,7 @@ class SentenceTransformer:
 
     def open(self, device: str) -> OpenSentenceTransformer:
         """Load the weights; Unavailable where they cannot be reached, HarnessError where the folder is no model."""
-        folder, commit = self._folder()
+        folder, _ = self._folder()
         self.content()  # checks sha256 before the weights are trusted
         return OpenSentenceTransformer(self, _load(str(folder), self, device))
 
@@ -189,7 +189,7 @@ def _load(folder: str, part: SentenceTransformer, device: str) -> Model:
     from sentence_transformers import SentenceTransformer as Model
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model = Model(folder, device=device, trust_remote_code=part.trust_remote_code, local_files_only=True)
     except (OSError, ValueError, KeyError, ImportError) as error:

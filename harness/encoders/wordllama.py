@@ -25,7 +25,7 @@ class Wordllama:
     work on the token embeddings.
     """
 
-    prompts: Mapping[str, str] = field(default_factory=dict)
+    prompts: Mapping[Role, str] = field(default_factory=dict)
 
     def content(self) -> Mapping[str, str]:
         """sha256 of the weights and the tokenizer."""
@@ -91,7 +91,10 @@ def _package() -> Path:
 
 @cache
 def _hashes(package: Path) -> Mapping[str, str]:
-    files = [package / "weights" / "l2_supercat_256.safetensors", *sorted((package / "tokenizers").glob("l2_supercat*.json"))]
+    files = [
+        package / "weights" / "l2_supercat_256.safetensors",
+        *sorted((package / "tokenizers").glob("l2_supercat*.json")),
+    ]
     missing = [p.name for p in files if not p.exists()]
     if missing:
         raise Unavailable(f"the installed wordllama package lacks {missing[0]}: pip install wordllama==0.4.0.post1")

@@ -66,6 +66,6 @@ def _check_finite(vectors: Floats, what: str) -> None:
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         raise HarnessError(
-            f"{int((~finite).sum())} of {len(finite)} {what} vectors are not finite (first: row {int(np.argmin(finite))}); "
-            "the model is broken at this dtype. Try dtype=float32"
+            f"{int((~finite).sum())} of {len(vectors)} {what} vectors are not finite "
+            f"(first: row {int(np.argmin(finite))}); the model is broken at this dtype. Try dtype=float32"
         )

@@ -52,7 +52,7 @@ class FittedInt8:
     def encode(self, documents: Floats) -> NDArray[np.int8]:
         """float32 [n, d] -> int8 [n, d]; values outside the range are clipped."""
         levels = np.rint((documents - self.low) / self.step)
-        return (np.clip(levels, 0, 255) - 128).astype(np.int8)
+        return np.asarray(np.clip(levels, 0, 255) - 128, dtype=np.int8)
 
     def decode(self, codes: NDArray[np.int8]) -> Floats:
         """int8 [n, d] -> float32 [n, d], off by half a step at most where nothing was clipped."""

@@ -23,10 +23,12 @@ class Truncate:
     def fit(self, documents: Floats) -> FittedTruncate:
         """Checks the width of float32 [n, d] documents; Inapplicable when `dim` is not between 1 and d."""
         width = documents.shape[1]
-        if self.dim == "full" or self.dim == width:
+        if self.dim == "full" or self.dim == width:  # noqa: PLR1714  mypy narrows the literal only so
             return FittedTruncate(None)
         if not 1 <= self.dim <= width:
-            raise Inapplicable(f"dim={self.dim} does not fit: the model has {width} dimensions. Use dim=1..{width} or full")
+            raise Inapplicable(
+                f"dim={self.dim} does not fit: the model has {width} dimensions. Use dim=1..{width} or full"
+            )
         return FittedTruncate(self.dim)
 
 
@@ -42,5 +44,4 @@ class FittedTruncate:
             return vectors
         cut = vectors[:, : self.dim].astype(np.float32)
         norms = np.linalg.norm(cut, axis=1, keepdims=True)
-        result: Floats = cut / np.where(norms == 0, np.float32(1), norms)
-        return result
+        return np.asarray(cut / np.where(norms == 0, 1, norms), dtype=np.float32)

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.ranking import best, id_order, own_documents, stacked
 from harness.protocols import Need, VectorSource
-from harness.types import EvalSet, Inapplicable, Ranking
+from harness.ranking import best, id_order, own_documents, stacked
+from harness.types import Doubles, EvalSet, Inapplicable, Ranking
 
 _STOPWORDS = {"english": "en", "german": "de", "french": "fr", "spanish": "es", "italian": "it", "portuguese": "pt"}
 
@@ -77,7 +77,8 @@ class Bm25Searcher:
         if self.excluded[query] >= 0:
             scores[self.excluded[query]] = 0
         found = np.flatnonzero(scores > 0)
-        return best(found, np.round(scores[found].astype(np.float64), 9), self.order, k)
+        exact: Doubles = scores[found].astype(np.float64)
+        return best(found, np.round(exact, 9), self.order, k)
 
     def _scores(self, tokens: list[str]) -> NDArray[np.float32]:
         if not tokens:

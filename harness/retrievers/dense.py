@@ -9,10 +9,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from harness.parts import name_of
-from harness.ranking import best, id_order, own_documents, stacked
 from harness.protocols import (
-    BuiltIndex, Encoder, FittedQuantizer, Index, Need, Pooling, Quantizer, Reduction, VectorSource,
+    BuiltIndex,
+    Encoder,
+    FittedQuantizer,
+    Index,
+    Need,
+    Pooling,
+    Quantizer,
+    Reduction,
+    VectorSource,
 )  # fmt: skip
+from harness.ranking import best, id_order, own_documents, stacked
 from harness.types import EvalSet, Floats, Inapplicable, Ints, Ranking, Vectors
 
 
@@ -89,7 +97,7 @@ class DenseSearcher:
         codes = self.quantizer.encode(sides.documents)
         self.built: BuiltIndex = part.index.build(self.quantizer.decode(codes), evalset.documents.ids)
         self.warnings = warnings
-        self.facts: Mapping[str, float] = dict(cut) | self._sizes(codes.nbytes)
+        self.facts: Mapping[str, float] = {**cut, **self._sizes(codes.nbytes)}
 
     def rank(self, k: int) -> Ranking:
         """The k best for every query."""
@@ -126,7 +134,8 @@ class DenseSearcher:
 
 def _cut(documents: Vectors) -> Mapping[str, float]:
     longer = documents.full_tokens > documents.tokens
-    share = 1 - int(documents.tokens.sum()) / max(1, int(documents.full_tokens.sum()))
+    full = int(documents.full_tokens.sum())
+    share = 1 - int(documents.tokens.sum()) / full if full else 0.0
     return {"documents_cut": float(longer.mean()), "tokens_cut": share}
 
 
@@ -134,5 +143,4 @@ def _scaled(vectors: Floats, similarity: str) -> Floats:
     if similarity == "dot":
         return vectors
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    result: Floats = vectors / np.where(norms == 0, np.float32(1), norms)
-    return result
+    return np.asarray(vectors / np.where(norms == 0, 1, norms), dtype=np.float32)

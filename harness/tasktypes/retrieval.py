@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.ranking import judge, tie_bounds
 from harness.protocols import Metric, Searcher
+from harness.ranking import judge, tie_bounds
 from harness.types import Doubles, EvalSet, Evaluation, HarnessError, Judged, Ranking
 
 _TOP = 10
@@ -34,7 +34,7 @@ class Retrieval:
         per_query = {m.key: m.score(judged) for m in self.metrics}
         ids = tuple(evalset.queries.ids[i] for i in judged.query)
         top = ranking.documents[judged.query, :_TOP]
-        facts = dict(searcher.facts) | _counts(evalset, judged) | self._ties(ranking, judged, per_query)
+        facts = {**searcher.facts, **_counts(evalset, judged), **self._ties(ranking, judged, per_query)}
         return Evaluation(self.metrics[0].key, ids, per_query, top, facts, searcher.warnings)
 
     def _ties(self, ranking: Ranking, judged: Judged, per_query: Mapping[str, Doubles]) -> Mapping[str, float]:

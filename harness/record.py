@@ -1,0 +1,226 @@
+"""The decision record in Markdown, rendered from the decision alone: outcome first, in full sentences."""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from harness.page import ABSENT, limit, metric, number, percent, score, signed, size, whole
+
+Values = Mapping[str, Any]
+_MONTHS = 6
+_COMPARED = 12
+_NUMBERS = ("vs reference", "at worst", "p95 (ms)", "B/doc")
+_MARKUP = re.compile(r"([\\`*_<>\[\]|$#~&])")
+
+
+def render_record(decision: Values, manifest: Values) -> str:
+    """`decision.md`: MADR front matter and one heading after another; the same decision gives the same text."""
+    day = date.fromisoformat(str(manifest["created"])[:10])
+    front = f"---\nstatus: {decision['state']}\ndate: {day}\ndecision-makers: []\nsupersedes:\nreview-by: {_later(day)}\n---\n"
+    parts = [front, f"# Which embedding model for {_plain(decision['sweep'])}?\n"]
+    for heading, write in _HEADINGS:
+        parts.append(f"## {heading(decision)}\n\n{write(decision, manifest).strip()}\n")
+    return "\n".join(parts)
+
+
+def _later(day: date) -> date:
+    month = day.month - 1 + _MONTHS
+    year, month = day.year + month // 12, month % 12 + 1
+    return date(year, month, min(day.day, monthrange(year, month)[1]))
+
+
+def _plain(text: Any) -> str:
+    """Text from outside on one line, with nothing that Markdown or HTML would act on."""
+    return _MARKUP.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def _code(text: Any) -> str:
+    return "    " + " ".join(str(text).split())
+
+
+def _bullets(lines: Sequence[str], none: str) -> str:
+    return "\n".join(f"* {line}" for line in lines) or none
+
+
+def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rule = ["---:" if head in _NUMBERS else "---" for head in heads]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *lines))
+
+
+def _entry(decision: Values, key: str) -> Values | None:
+    return next((c for c in decision["candidates"] if c["id"] == decision[key]), None)
+
+
+def _decision(decision: Values, _: Values) -> str:
+    pick, reference = _entry(decision, "pick"), _entry(decision, "reference")
+    lines = [f"**{_plain(decision.get('sentence') or decision['status'])}**", ""]
+    if pick is None:
+        lines.append(f"Status: {decision['status']}. Nothing is recommended.")
+        if reference is not None:
+            lines.append(f"The best measured so far is {_plain(reference['label'])}: {_numbers(decision, reference)}")
+        if decision["queries_needed"]:
+            lines.append(f"About {whole(decision['queries_needed'])} queries would settle it; {whole(_queries(decision))} were scored.")
+        return "\n".join(lines)
+    share = next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), None)
+    lines.append(f"{_plain(pick['label'])}: {_numbers(decision, pick)}")
+    if share is not None:
+        lines.append(f"In {percent(share)} of query resamples the whole procedure picks the same.")
+    if decision["status"] != "decided":
+        lines.append(f"Status: {decision['status']}; treat the pick as provisional.")
+    return "\n".join(lines)
+
+
+def _numbers(decision: Values, entry: Values) -> str:
+    costs = entry["costs"]
+    rate = f"{number(entry['docs_per_s'])} documents per second" if entry["docs_per_s"] else "indexing speed not measured"
+    p95 = f"query p95 {number(costs['query_p95_ms'])} ms" if costs["query_p95_ms"] is not None else "query latency not measured"
+    return (
+        f"mean {metric(decision['metric'])} {score(entry['score'])}, {p95}, {whole(costs['bytes_per_doc'])} bytes per document, "
+        f"index {size(costs['index_bytes'])}, {rate}."
+    )
+
+
+def _queries(decision: Values) -> int:
+    return sum(about["scored_queries"] for about in decision["evalsets"].values())
+
+
+def _caveats(decision: Values, _: Values) -> str:
+    return _bullets([_plain(c) for c in decision.get("caveats", [])], "No caveat was found by the rules that look for them.")
+
+
+def _context(decision: Values, manifest: Values) -> str:
+    sets = [
+        f"{_plain(name)}: {whole(about['documents'])} documents, {whole(about['scored_queries'])} scored queries, weight {about['weight']:g}, "
+        f"labels from {_plain(about['label_source'])}{', guarded' if about['guard'] else ''}"
+        for name, about in decision["evalsets"].items()
+    ]
+    machine = manifest["machine"]
+    place = f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, accelerator: {machine['accelerator']}"
+    funnel = decision["funnel"]
+    return (
+        f"{whole(funnel['candidates'])} candidates were measured on {len(sets)} eval set{'' if len(sets) == 1 else 's'}:\n\n"
+        f"{_bullets(sets, '* none')}\n\nSpeeds were taken on: {_plain(place)}."
+    )
+
+
+def _limits(decision: Values, _: Values) -> str:
+    policy = decision["policy"]
+    named = [f"{_plain(limit(key, value))}" for key, value in policy["limits"].items() if value is not None]
+    reference = "the best candidate that meets every limit" if policy["reference"] == "best" else _plain(policy["reference"])
+    return (
+        f"Fixed on {decision['created'][:10]}, when the sweep first ran, as policy {_plain(policy['name'])}.\n\n"
+        f"{_bullets(named, '* No limit was set.')}\n\n"
+        f"A candidate counts as good enough when its mean {metric(decision['metric'])} is shown to lie at most {policy['margin']:g} below "
+        f"that of {reference}, at {percent(policy['confidence'])} confidence over all comparisons at once. Of those, the cheapest by "
+        f"{', then '.join(limit(key) for key in policy['order'])} is picked. No limit was relaxed."
+    )
+
+
+def _funnel(decision: Values, _: Values) -> str:
+    f = decision["funnel"]
+    end = "The cheapest of them is the pick." if decision["pick"] else "None was picked."
+    return (
+        f"{whole(f['variants'])} configurations are {whole(f['candidates'])} candidates (batch size changes only speed). "
+        f"{whole(f['with_result'])} finished on every eval set, {whole(f['within_limits'])} meet every limit, "
+        f"{whole(f['proven'])} are shown to lie within the margin. {end}"
+    )
+
+
+def _compared(decision: Values, _: Values) -> str:
+    named = (decision["pick"], decision["reference"])
+    entries = [e for i, e in enumerate(decision["candidates"]) if i < _COMPARED or e["id"] in named]
+    heads = ("Candidate", metric(decision["metric"]), "vs reference", "at worst", "p95 (ms)", "B/doc", "Why not")
+    lines = [
+        (
+            ("▶ " if e["id"] == decision["pick"] else "") + _plain(e["label"]), score(e["score"]), signed(e["difference"]),
+            signed(e.get("lower")), number(e["costs"]["query_p95_ms"]), whole(e["costs"]["bytes_per_doc"]), _plain(e["why_not"]) or ABSENT,
+        )
+        for e in entries
+    ]  # fmt: skip
+    left = len(decision["candidates"]) - len(entries)
+    return _table(heads, lines) + (f"\n\n{left} lower-scoring candidates are in decision.json and on the page." if left else "")
+
+
+def _change(decision: Values, _: Values) -> str:
+    found = decision.get("changes", [])
+    lines = [(_plain(c["if"]), _plain(c["then"]), "yes" if c["changes"] else "no") for c in found]
+    return _table(("If", "then choose", "changes?"), lines) if lines else "Nothing was picked, so nothing was varied."
+
+
+def _evidence(decision: Values, _: Values) -> str:
+    shown = [e for e in decision["candidates"] if e["difference"] is not None and e["id"] != decision["reference"]]
+    text = f"{whole(_queries(decision))} queries were scored, paired over all candidates. "
+    if shown:
+        found = [e["detectable"] for e in shown]
+        text += (
+            f"Against the reference, differences from {min(found):.3f} (the most alike candidate) to {max(found):.3f} (the least alike) "
+            "can be detected with 80 % power. "
+        )
+    judged = [v for e in decision["candidates"] for v in e["judged_at_10"].values() if v is not None]
+    if judged:
+        text += f"Between {percent(min(judged))} and {percent(max(judged))} of the ten documents shown first were judged by somebody."
+    return text
+
+
+def _not_measured(decision: Values, _: Values) -> str:
+    return _bullets([_plain(line) for line in decision.get("not_measured", [])], "Nothing is listed.")
+
+
+def _consequences(decision: Values, _: Values) -> str:
+    pick = _entry(decision, "pick")
+    if pick is None:
+        return "What runs today stays. More queries, other limits or other candidates are needed before a change."
+    documents, rate = max((a["documents"] for a in decision["evalsets"].values()), default=0), pick["docs_per_s"]
+    stored = pick["costs"]["bytes_per_doc"]
+    lines = [f"A million documents take {size(stored * 1e6)} of index." if stored else "The index size is not known."]
+    if rate:
+        lines.append(f"Re-embedding the {whole(documents)} documents of the largest eval set takes about {_span(documents / rate)} on this "
+                     f"machine, a million about {_span(1e6 / rate)}.")  # fmt: skip
+    lines.append("Vectors of another model, dimension or pooling cannot be mixed with these; a change means a full re-embedding.")
+    return _bullets(lines, "")
+
+
+def _span(seconds: float) -> str:
+    for unit, length in (("days", 172800.0), ("hours", 7200.0), ("minutes", 120.0)):
+        if seconds >= length:
+            return f"{number(seconds / {'days': 86400, 'hours': 3600, 'minutes': 60}[unit])} {unit}"
+    return f"{number(seconds)} seconds"
+
+
+def _review(_: Values, manifest: Values) -> str:
+    day = date.fromisoformat(str(manifest["created"])[:10])
+    return (
+        f"Proposed. It counts once a named person enters themselves under decision-makers and sets the status to accepted. Review by "
+        f"{_later(day)}, or earlier when the corpus, the queries or the candidates change. New data makes a new record that supersedes this one."
+    )
+
+
+def _reproduce(decision: Values, manifest: Values) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(manifest["machine"]["versions"].items()))
+    sets = [f"{_plain(name)}: sha256 {about['sha256']}" for name, about in decision["evalsets"].items()]
+    pick = f"\n\nPick: candidate {decision['pick']}." if decision["pick"] else ""
+    return f"The command was:\n\n{_code(manifest['command'])}\n\n{_bullets(sets, '')}\n\nPython {manifest['machine']['python']}, {_plain(versions)}.{pick}"
+
+
+def _fixed(text: str) -> Callable[[Values], str]:
+    return lambda _: text
+
+
+_HEADINGS: tuple[tuple[Callable[[Values], str], Callable[[Values, Values], str]], ...] = (
+    (_fixed("Decision"), _decision),
+    (_fixed("Read before you sign"), _caveats),
+    (_fixed("Context"), _context),
+    (_fixed("Limits and margin"), _limits),
+    (lambda d: f"How {d['funnel']['variants']} became {1 if d['pick'] else 0}", _funnel),
+    (_fixed("Candidates compared"), _compared),
+    (_fixed("What would change it"), _change),
+    (_fixed("Evidence quality"), _evidence),
+    (_fixed("Not measured"), _not_measured),
+    (_fixed("Consequences"), _consequences),
+    (_fixed("Confirmation and review-by date"), _review),
+    (_fixed("Reproduce"), _reproduce),
+)

@@ -1,0 +1,64 @@
+"""Every configuration on every eval set, failed and skipped ones with their reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from harness.candidates import label_of
+from harness.page import fill
+from harness.report import Entry, Report
+from harness.table import Row
+
+_STATES = {"ok": "finished", "failed": "failed", "skipped": "skipped", "missing": "not run"}
+
+
+@dataclass(frozen=True)
+class Configurations:
+    """One line a variant and eval set, best candidates first; sorted and filtered in the browser, readable without."""
+
+    position: ClassVar[int] = 60
+    nav: ClassVar[str] = "All configurations"
+
+    def render(self, report: Report) -> str:
+        """The section; every sweep has one."""
+        entries = {e["id"]: e for e in report.entries}
+        places = {e["id"]: n for n, e in enumerate(report.entries)}
+        keys, pick = report.keys, report.decision["pick"]
+
+        def place(row: Row) -> tuple[bool, int, str, int]:
+            known = places.get(_candidate(row), len(places))
+            return (row["status"] != "ok", known, str(row["task"]), row["batch_size"] or 0)
+
+        lines = [_line(row, entries.get(_candidate(row)), keys, pick) for row in sorted(report.rows, key=place)]
+        remarks = sorted({w for line in lines for w in line["row"]["warnings"]})
+        return fill("configurations.html", lines=lines, remarks=remarks, metric=report.decision["metric"], columns=_COLUMNS)
+
+
+def _candidate(row: Row) -> str:
+    return row["candidate_id"] or f"unplanned {row['model']}"
+
+
+def _line(row: Row, entry: Entry | None, keys: dict[str, str], pick: str | None) -> dict[str, Any]:
+    why_not = row["reason"] if row["status"] != "ok" else entry["why_not"] if entry else ""
+    compared = entry is not None and row["status"] == "ok"
+    return {
+        "key": keys.get(_candidate(row), ""),
+        "label": label_of(row),
+        "row": row,
+        "state": _STATES[row["status"]],
+        "passes": compared and entry is not None and entry["difference"] is not None,
+        "difference": entry["difference"] if compared and entry else None,
+        "chosen": pick is not None and row["candidate_id"] == pick,
+        "why_not": why_not or ("the pick" if pick is not None and row["candidate_id"] == pick else ""),
+    }
+
+
+# Heading, key of the row, how it is written; the first click sorts the useful way.
+_COLUMNS = (
+    ("p95 (ms)", "query_p95_ms", "number", "ascending"),
+    ("B/doc", "bytes_per_doc", "whole", "ascending"),
+    ("docs/s", "docs_per_s", "number", "descending"),
+    ("Recall@100", "recall_at_100", "score", "descending"),
+    ("Judged@10", "judged_at_10", "percent", "descending"),
+)

@@ -1,0 +1,60 @@
+"""What the eval sets can and cannot show: size, judgements, findings, texts cut, detectable difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from harness.page import fill
+from harness.report import Report
+from harness.stats import paired
+from harness.table import Row
+
+
+@dataclass(frozen=True)
+class DataHealth:
+    """One table of sets, one of models (judged@10, documents cut), the findings of the data doctor."""
+
+    position: ClassVar[int] = 80
+    nav: ClassVar[str] = "Data health"
+
+    def render(self, report: Report) -> str:
+        """The section; every sweep has one."""
+        sets = [{"name": name, "about": about, "shows": _detectable(report, name)} for name, about in report.manifest["evalsets"].items()]
+        models = _models(report.rows)
+        notes = [(name, note) for name, about in report.manifest["evalsets"].items() for note in about["notes"]]
+        return fill("data_health.html", sets=sets, models=models, notes=notes, reference=report.reference)
+
+
+def _detectable(report: Report, task: str) -> tuple[float, float, float] | None:
+    """Smallest, median and largest detectable difference of the candidates from the reference on one set."""
+    reference = report.decision["reference"]
+    scores = {}
+    for variant in report.manifest["variants"]:
+        record = report.records.get(variant["quality"])
+        if variant["task"] == task and record is not None and record.status == "ok":
+            scores[variant["candidate_id"]] = np.asarray(record.arrays[record.values["main"]], dtype=np.float64)
+    base = scores.pop(reference, None)
+    if base is None or len(base) < 2 or not scores:
+        return None
+    found = np.asarray([paired(mine, base).detectable for mine in scores.values() if len(mine) == len(base)])
+    return (float(found.min()), float(np.median(found)), float(found.max())) if len(found) else None
+
+
+def _models(rows: Sequence[Row]) -> list[Mapping[str, Any]]:
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row["status"] == "ok":
+            groups.setdefault((row["task"], row["model"]), []).append(row)
+    return [
+        {"task": task, "model": model, "judged": _span(members, "judged_at_10"), "cut": _span(members, "documents_cut")}
+        for (task, model), members in sorted(groups.items())
+    ]
+
+
+def _span(rows: Sequence[Row], key: str) -> tuple[float, float] | None:
+    values = [row[key] for row in rows if row[key] is not None]
+    return (min(values), max(values)) if values else None

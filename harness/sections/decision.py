@@ -1,0 +1,162 @@
+"""The first screen: what was decided, in one sentence and six numbers, or why nothing was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from harness.page import fill, metric, number, percent, score, size, whole
+from harness.report import Entry, Report
+
+_NONE_SET = "no limit set"
+
+
+class _Card(NamedTuple):
+    value: str
+    what: str
+    limit: str
+
+
+class _Look(NamedTuple):
+    tone: str
+    sign: str
+    state: str
+    headline: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Outcome box. A status other than decided says so in words, sign and colour, and never shows a pick as settled.
+
+    most: candidates listed under "nothing meets the limits" and under "labels favour one engine".
+    """
+
+    most: int = 8
+    position: ClassVar[int] = 10
+    nav: ClassVar[str] = "Decision"
+
+    def render(self, report: Report) -> str:
+        """The section; every sweep has one."""
+        decision, shown = report.decision, report.pick or report.reference
+        look = _look(decision, report.pick)
+        return fill(
+            "decision.html",
+            look=look,
+            sentence=_unheaded(decision.get("sentence", ""), look),
+            cards=_cards(report, shown) if shown else _counted(report),
+            subject="" if report.pick or not shown else f"Best measured so far: {shown['label']}",
+            limits=decision["policy"]["limits"],
+            nearest=_nearest(report, self.most) if not shown else [],
+            scorings=_scorings(report, self.most) if "labels" in decision["status"] else [],
+            metric=decision["metric"],
+        )
+
+
+def _look(decision: Mapping[str, Any], pick: Entry | None) -> _Look:
+    label = pick["label"] if pick else ""
+    if decision["status"] == "decided":
+        return _Look("good", "✓", "Decided by the policy", f"Use {label}")
+    if decision["status"] == "insufficient evidence":
+        return _Look("warn", "?", "Insufficient evidence", "No pick: these queries cannot prove any saving safe")
+    if "labels" in decision["status"]:
+        headline = f"Only provisional: {label}" if pick else "No pick"
+        return _Look("warn", "!", "Labels favour one engine", headline)
+    if not decision["funnel"]["with_result"]:
+        return _Look("bad", "✕", "No result", "No pick: no candidate finished on every eval set")
+    return _Look("bad", "✕", "Nothing meets the limits", "No pick: no candidate meets every limit")
+
+
+def _unheaded(sentence: str, look: _Look) -> str:
+    """The sentence without the words that already stand above it."""
+    for heading in (look.headline, look.state):
+        sentence = sentence.removeprefix(f"{heading}: ")
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _cards(report: Report, shown: Entry) -> list[_Card]:
+    """Six numbers, each beside its limit."""
+    decision, costs = report.decision, shown["costs"]
+    limits, upper = decision["policy"]["limits"], shown["costs"].get("query_p95_ms_upper")
+    p95, bytes_, index = (limits.get(key) for key in ("query_p95_ms", "bytes_per_doc", "index_bytes"))
+    bound = f", at most {number(upper)} at 95 %" if upper is not None else ""
+    return [
+        _quality(report, shown),
+        _Card(_with(number(costs["query_p95_ms"]), "ms"), f"query p95{bound}", f"limit {number(p95)} ms" if p95 else _NONE_SET),
+        _Card(_with(whole(costs["bytes_per_doc"]), "B"), "per document", f"limit {whole(bytes_)} B" if bytes_ else _NONE_SET),
+        _Card(size(costs["index_bytes"]), "index", f"limit {size(index)}" if index else _NONE_SET),
+        _Card(number(shown["docs_per_s"]), *_rate(report, shown)),
+        _evidence(report),
+    ]
+
+
+def _with(text: str, unit: str) -> str:
+    return text if text == "–" else f"{text} {unit}"
+
+
+def _quality(report: Report, shown: Entry) -> _Card:
+    """The main score beside the margin, which is the limit that quality has."""
+    policy, name = report.decision["policy"], f"mean {metric(report.decision['metric'])}"
+    lower, reference = shown.get("lower"), report.reference
+    if reference is None or lower is None or shown["id"] == reference["id"]:
+        return _Card(score(shown["score"]), name, "the best that meets every limit" if policy["reference"] == "best" else "the reference")
+    return _Card(score(shown["score"]), name, f"at worst {-min(lower, 0):.3f} below the reference; margin {policy['margin']:g}")
+
+
+def _rate(report: Report, shown: Entry) -> tuple[str, str]:
+    mine = [r for r in report.rows if r["candidate_id"] == shown["id"] and r["docs_per_s"] is not None]
+    best = max(mine, key=lambda r: r["docs_per_s"], default=None)
+    if best is None:
+        return "documents per second", "not measured"
+    batch = f", batch {best['batch_size']}" if best["batch_size"] else ""
+    return f"documents per second{batch}", "no limit in the policy"
+
+
+def _evidence(report: Report) -> _Card:
+    decision, same = report.decision, report.decision["same_pick"]
+    if not decision["pick"]:
+        needed, queries = decision["queries_needed"], _queries(decision)
+        return _Card(whole(queries), "queries scored", f"about {whole(needed)} needed" if needed else "number needed not known")
+    share = next((s["share"] for s in same if s["id"] == decision["pick"]), None)
+    rival = next((s for s in same if s["id"] != decision["pick"]), None)
+    beside = f"next: {rival['label']}, {percent(rival['share'])}" if rival else "no other pick came up"
+    return _Card(percent(share), "of query resamples pick the same", beside)
+
+
+def _queries(decision: Mapping[str, Any]) -> int:
+    return sum(about["scored_queries"] for about in decision["evalsets"].values())
+
+
+def _counted(report: Report) -> list[_Card]:
+    funnel = report.decision["funnel"]
+    return [
+        _Card(whole(funnel["candidates"]), "candidates", "asked for"),
+        _Card(whole(funnel["with_result"]), "finished on every eval set", "at least 1 needed"),
+        _Card(whole(funnel["within_limits"]), "meet every limit", "at least 1 needed"),
+        _Card(whole(_queries(report.decision)), "queries scored", "in all eval sets"),
+    ]
+
+
+def _nearest(report: Report, most: int) -> list[Entry]:
+    """Those that fail the fewest limits first, then the best; without any result, those that failed."""
+    order = sorted(report.entries, key=lambda e: (bool(not e["breaches"]), len(e["breaches"]), -(e["score"] or 0), e["label"]))
+    return order[:most]
+
+
+def _scorings(report: Report, most: int) -> list[dict[str, Any]]:
+    """Both scorings of the candidates nearest to the reference: unjudged as irrelevant, and unjudged left out."""
+    about = report.decision["evalsets"]
+
+    def mean(values: Mapping[str, float | None]) -> float | None:
+        if not values or any(value is None for value in values.values()):
+            return None
+        total = sum(about[task]["weight"] for task in values)
+        return sum(about[task]["weight"] * (value or 0.0) for task, value in values.items()) / total
+
+    near: Sequence[Entry] = [e for e in report.entries if e.get("proven") or e.get("verdict") in ("equivalent", "inconclusive")]
+    chosen = sorted(near, key=lambda e: (e["id"] != report.decision["pick"], -(e["score"] or 0)))[:most]
+    return [
+        {"label": e["label"], "pick": e["id"] == report.decision["pick"], "score": e["score"],
+         "condensed": mean(e["condensed"]), "judged": mean(e["judged_at_10"])}
+        for e in chosen
+    ]  # fmt: skip

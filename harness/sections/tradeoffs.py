@@ -1,0 +1,157 @@
+"""Quality against latency and index size, throughput against batch size, and scores set by set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from harness.page import fill, metric, number, score, whole
+from harness.plots import SERIES, Line, Mark, Scales, scatter, shape_of
+from harness.report import Entry, Report
+
+
+@dataclass(frozen=True)
+class Tradeoffs:
+    """Three plots and the table by eval set. What has no measurement is left out of its plot, and the page says so."""
+
+    position: ClassVar[int] = 50
+    nav: ClassVar[str] = "Trade-offs"
+
+    def render(self, report: Report) -> str:
+        """The section, empty where no candidate has a score."""
+        scored = [e for e in report.entries if e["score"] is not None]
+        if not scored:
+            return ""
+        timed = [e for e in scored if e["costs"]["query_p95_ms"]]
+        sized = [e for e in scored if e["costs"]["bytes_per_doc"]]
+        rates = _rates(report)
+        return fill(
+            "tradeoffs.html",
+            latency=_latency(report, timed) if timed else "",
+            untimed=len(scored) - len(timed),
+            bytes=_bytes(report, sized) if sized else "",
+            throughput=_throughput(rates, _tones(report)) if rates else "",
+            sets=list(report.manifest["evalsets"]),
+            table=_by_set(report, scored),
+            metric=report.decision["metric"],
+        )
+
+
+def _tip(entry: Entry) -> str:
+    costs = entry["costs"]
+    return f"{entry['label']}: {score(entry['score'])}, p95 {number(costs['query_p95_ms'])} ms, {whole(costs['bytes_per_doc'])} B/doc"
+
+
+def _latency(report: Report, timed: Sequence[Entry]) -> str:
+    """The frontier is joined and filled; who is no better than somebody faster is hollow."""
+    front = _frontier(timed)
+    named: set[str] = set()
+    lines = []
+    for members, join in ((front, "step"), ([e for e in timed if e not in front], "")):
+        marks = [_latency_mark(report, e, not join, named) for e in members]
+        lines.append(Line(marks[::-1], join))
+    limit = report.decision["policy"]["limits"].get("query_p95_ms")
+    name = metric(report.decision["metric"])
+    about = f"Mean {name} against query p95 in milliseconds, {len(timed)} candidates, {len(front)} on the frontier"
+    return scatter("latency", lines, Scales("query p95 in ms (log scale), left is better", f"mean {name}", about, limit, "over the p95 limit"))
+
+
+def _latency_mark(report: Report, entry: Entry, dominated: bool, named: set[str]) -> Mark:
+    """Each model is named once, at its best frontier point; the pick always."""
+    chosen = entry["id"] == report.decision["pick"]
+    label = ""
+    if chosen:
+        label = f"▶ {entry['label']}"
+    elif not dominated and entry["model"] not in named:
+        label = entry["model"]
+    named.add(entry["model"])
+    tone = "good" if chosen else "grey" if dominated else "accent"
+    at = (entry["costs"]["query_p95_ms"], entry["score"])
+    return Mark(report.keys[entry["id"]], _tip(entry), label, *at, shape_of(entry["quantization"]), tone, dominated and not chosen, chosen)
+
+
+def _frontier(members: Sequence[Entry], cost: str = "query_p95_ms") -> list[Entry]:
+    """Those that nobody both cheaper and better beats, dearest and best first."""
+    best, kept = float("-inf"), []
+    for entry in sorted(members, key=lambda e: (e["costs"][cost], -e["score"], e["label"])):
+        if entry["score"] > best:
+            best = entry["score"]
+            kept.append(entry)
+    return kept[::-1]
+
+
+def _bytes(report: Report, sized: Sequence[Entry]) -> str:
+    """A model's line joins its best candidate at each size; what a smaller one of the same model equals is hollow."""
+    lines, tones = [], _tones(report)
+    models = _grouped(sized, lambda e: e["model"])
+    for model, members in models:
+        front = _frontier(members, "bytes_per_doc")[::-1]
+        lines.append(Line([_bytes_mark(report, e, tones[model], False) for e in front], "line", model, tones[model]))
+        lines.append(Line([_bytes_mark(report, e, tones[model], True) for e in members if e not in front]))
+    limit, name = report.decision["policy"]["limits"].get("bytes_per_doc"), metric(report.decision["metric"])
+    about = f"Mean {name} against bytes per document, one line for each of {len(models)} models"
+    return scatter("bytes", lines, Scales("bytes per document in the index (log scale)", f"mean {name}", about, limit, "over the limit"))
+
+
+def _bytes_mark(report: Report, entry: Entry, tone: str, hollow: bool) -> Mark:
+    at, chosen = (entry["costs"]["bytes_per_doc"], entry["score"]), entry["id"] == report.decision["pick"]
+    return Mark(report.keys[entry["id"]], _tip(entry), "", *at, shape_of(entry["quantization"]), tone, hollow, chosen)
+
+
+def _tones(report: Report) -> dict[str, str]:
+    """The same colour for a model in every plot."""
+    models = sorted({entry["model"] for entry in report.entries})
+    return {model: SERIES[number_ % len(SERIES)] for number_, model in enumerate(models)}
+
+
+def _grouped(items: Iterable[Any], key: Any) -> list[tuple[str, list[Any]]]:
+    found: dict[str, list[Any]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
+    return sorted(found.items())
+
+
+def _rates(report: Report) -> dict[tuple[str, str], dict[int, float]]:
+    """(model, pooling) -> batch size -> documents per second on the slowest eval set."""
+    found: dict[tuple[str, str], dict[int, float]] = {}
+    for row in report.rows:
+        if row["docs_per_s"] is not None and row["batch_size"]:
+            sizes = found.setdefault((row["model"], row["pooling"]), {})
+            sizes[row["batch_size"]] = min(row["docs_per_s"], sizes.get(row["batch_size"], float("inf")))
+    return dict(sorted(found.items()))
+
+
+def _throughput(rates: dict[tuple[str, str], dict[int, float]], tones: dict[str, str]) -> str:
+    lines = []
+    models = [model for model, _ in rates]
+    for (model, pooling), sizes in rates.items():
+        tone = tones[model]
+        name = model if models.count(model) == 1 else f"{model} · {pooling}"
+        marks = [Mark("", f"{name}, batch {b}: {number(r)} documents/s", "", b, r, "o", tone) for b, r in sorted(sizes.items())]
+        lines.append(Line(marks, "line", name, tone))
+    about = f"Documents per second against batch size, one line for each of {len(lines)} models"
+    ticks = tuple(float(size) for size in sorted({size for sizes in rates.values() for size in sizes}))
+    scales = Scales("batch size (log scale)", "documents per second (log scale)", about, ticks=ticks)
+    return scatter("throughput", lines, scales, log_y=True)
+
+
+def _by_set(report: Report, scored: Sequence[Entry]) -> list[dict[str, Any]]:
+    """The best candidate of each model and the pick; a cell's shade is its place between its column's ends."""
+    best = {model: max(members, key=lambda e: e["score"])["id"] for model, members in _grouped(scored, lambda e: e["model"])}
+    kept = {*best.values(), report.decision["pick"], report.decision["reference"]}
+    rows = sorted((e for e in scored if e["id"] in kept), key=lambda e: -e["score"])
+    columns = [*report.manifest["evalsets"], None]
+    values = [[e["score"] if c is None else e["scores"].get(c) for c in columns] for e in rows]
+    ends = [(min(k), max(k)) for column in zip(*values, strict=True) if (k := [v for v in column if v is not None])]
+    return [
+        {"label": e["label"], "key": report.keys[e["id"]], "pick": e["id"] == report.decision["pick"],
+         "cells": [(v, _shade(v, *end)) for v, end in zip(line, ends, strict=True)]}
+        for e, line in zip(rows, values, strict=True)
+    ]  # fmt: skip
+
+
+def _shade(value: float | None, low: float, high: float) -> str:
+    if value is None or high <= low:
+        return "0"
+    return f"{0.32 * (value - low) / (high - low):.2f}"

@@ -1,0 +1,76 @@
+"""Why this one: every candidate's difference from the reference, and how many became one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from harness.page import fill, limit, metric
+from harness.plots import Bar, forest
+from harness.report import Entry, Report
+
+
+class _Step(NamedTuple):
+    count: int
+    text: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Why:
+    """Forest plot of the `most` best candidates that meet the limits, reference and pick always among them; the funnel."""
+
+    most: int = 30
+    position: ClassVar[int] = 30
+    nav: ClassVar[str] = "Why"
+
+    def render(self, report: Report) -> str:
+        """The section; without any compared candidate only the funnel."""
+        compared = sorted((e for e in report.entries if e["difference"] is not None), key=lambda e: -e["difference"])
+        named = (report.decision["pick"], report.decision["reference"])
+        shown = [e for i, e in enumerate(compared) if i < self.most or e["id"] in named]
+        return fill(
+            "why.html",
+            plot=_plot(report, shown) if shown else "",
+            left_out=len(compared) - len(shown),
+            steps=_steps(report),
+            policy=report.decision["policy"],
+            metric=report.decision["metric"],
+            reference=report.reference,
+        )
+
+
+def _plot(report: Report, shown: list[Entry]) -> str:
+    keys, name = report.keys, metric(report.decision["metric"])
+    bars = [Bar(keys[e["id"]], _named(report, e), e["difference"], *e["interval"], *_tone(report, e)) for e in shown]
+    about = f"Difference in {name} from the reference with its interval, for {len(bars)} candidates; the table below has the numbers"
+    return forest("forest", bars, report.decision["policy"]["margin"], about, f"difference in mean {name} (0 = reference)")
+
+
+def _named(report: Report, entry: Entry) -> str:
+    sign = "▶ " if entry["id"] == report.decision["pick"] else ""
+    return sign + entry["label"] + (" (reference)" if entry["id"] == report.decision["reference"] else "")
+
+
+def _tone(report: Report, entry: Entry) -> tuple[str, bool]:
+    if entry["id"] == report.decision["pick"]:
+        return "good", True
+    return ("accent" if entry["proven"] else "grey"), False
+
+
+def _steps(report: Report) -> list[_Step]:
+    funnel, policy = report.decision["funnel"], report.decision["policy"]
+    order = ", then ".join(limit(key) for key in policy["order"])
+    steps = [
+        (funnel["variants"], "configurations on an eval set"),
+        (funnel["candidates"], "candidates: batch size and eval set aside"),
+        (funnel["with_result"], "finished on every eval set"),
+        (funnel["within_limits"], "meet every limit"),
+        (funnel["proven"], f"shown to lie within {policy['margin']:g} of the reference"),
+    ]
+    if report.decision["pick"]:
+        steps.append((1, f"the cheapest of these by {order}"))
+    else:
+        steps.append((0, "picked"))
+    largest = max(count for count, _ in steps) or 1
+    return [_Step(count, text, count / largest) for count, text in steps]

@@ -1,0 +1,142 @@
+"""The house itself: who imports whom, how large things are, what only cli.py may do."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from harness.parts import ROOMS
+
+ROOT = Path(__file__).parent.parent
+HARNESS = ROOT / "harness"
+FILES = sorted(p for p in HARNESS.rglob("*.py"))
+
+# What each room or file may import of ours, beside `types`. Rooms with plug-ins never import one another.
+MAP = {
+    "types": set(),
+    "protocols": set(),
+    "parts": set(),
+    "ranking": {"protocols"},
+    "modelfolder": set(),
+    "reading": {"parts"},
+    "rawsets": {"parts", "reading"},
+    "duplicates": set(),
+    "store": set(),
+    "timing": set(),
+    "stats": set(),
+    "policy": {"parts"},
+    "launch": {"parts"},
+    "evalsets": {"parts", "protocols", "reading"},
+    "validate": {"duplicates", "evalsets", "ranking", "reading", "stats"},
+    "forward": {"parts", "protocols", "store", "timing"},
+    "plan": {"launch", "parts", "protocols"},
+    "measure": {"parts", "plan", "protocols", "store", "timing"},
+    "table": {"store", "timing"},
+    "candidates": {"policy", "table"},
+    "ruling": {"candidates", "policy", "stats", "table"},
+    "sensitivity": {"policy", "ruling"},
+    "narrative": set(),
+    "decide": {"candidates", "narrative", "policy", "ruling", "sensitivity", "stats", "table"},
+    "page": {"parts", "table"},
+    "plots": {"page", "parts", "table"},
+    "record": {"page", "table"},
+    "report": {"page", "parts", "plots", "record", "store", "table", "candidates"},
+    "terminal": {"forward", "launch", "parts", "table", "timing"},
+    "runner": {"evalsets", "forward", "launch", "measure", "parts", "plan", "store", "timing"},
+    "cli": {
+        "decide", "evalsets", "launch", "parts", "policy", "report", "runner", "table", "terminal", "validate",
+    },
+    "plugins": set(),
+}  # fmt: skip
+ROOM_MAY = {"parts", "protocols"}
+ROOM_EXTRAS = {
+    "indexes": {"ranking"},
+    "retrievers": {"ranking"},
+    "tasktypes": {"ranking"},
+    "encoders": {"modelfolder"},
+    "formats": {"reading", "rawsets"},
+    "sections": {"page", "plots", "table", "report"},
+}
+
+
+def _room(path):
+    return path.relative_to(HARNESS).parts[0].removesuffix(".py")
+
+
+def _imports(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        names = [node.module] if isinstance(node, ast.ImportFrom) else []
+        names += [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        for name in names:
+            if name and name.startswith("harness."):
+                yield name.split(".")[1]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HARNESS)))
+def test_every_file_imports_only_what_the_map_allows(path):
+    room = _room(path)
+    if room == "__init__":
+        return
+    allowed = ROOM_MAY | ROOM_EXTRAS.get(room, set()) if room in ROOMS else MAP[room]
+    used = set(_imports(path)) - {"types"}
+    if room == "page":
+        used -= {"page"}
+    assert used <= allowed, f"{path.name} imports {sorted(used - allowed)}"
+
+
+def test_the_map_names_no_file_that_is_gone():
+    present = {_room(p) for p in FILES} - {"__init__"} - set(ROOMS)
+    assert set(MAP) == present
+
+
+def _functions(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_files_and_functions_keep_to_the_size_card():
+    lengths = {p: len(p.read_text(encoding="utf-8").splitlines()) for p in FILES}
+    assert {str(p): n for p, n in lengths.items() if n > 300} == {}
+    sizes = [f.end_lineno - f.lineno + 1 for p in FILES for f in _functions(p)]
+    assert max(sizes) <= 80
+    assert sorted(sizes)[len(sizes) // 2] <= 10
+    real = sorted(n for p, n in lengths.items() if p.name != "__init__.py")
+    assert real[len(real) // 2] <= 150
+
+
+def test_functions_take_at_most_six_parameters():
+    over = []
+    for path in FILES:
+        for f in _functions(path):
+            names = [a.arg for a in (*f.args.posonlyargs, *f.args.args, *f.args.kwonlyargs) if a.arg not in ("self", "cls")]
+            if len(names) > 6:
+                over.append(f"{path.name}:{f.name}")
+    assert over == []
+
+
+def test_only_the_command_line_prints_exits_and_reads_the_environment():
+    found = []
+    for path in FILES:
+        if path.name in ("cli.py", "api.py"):  # api.py: a key must be no parameter of a part
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            text = ast.unparse(node) if isinstance(node, ast.Call | ast.Attribute) else ""
+            if text.startswith("print(") or text in ("sys.exit", "os.environ"):
+                found.append(f"{path.name}:{node.lineno} {text}")
+    assert found == []
+
+
+def test_one_broad_except_writes_the_traceback_of_a_failed_record():
+    broad = []
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")):
+                broad.append(path.name)
+    assert broad == ["runner.py"]
+
+
+def test_no_file_has_a_name_that_says_nothing():
+    empty = {"utils", "helpers", "manager", "base", "common", "misc"}
+    assert [p.name for p in FILES if p.stem in empty] == []
