@@ -16,6 +16,7 @@ from harness.types import EvalSet, HarnessError, Role, Vectors
 
 _STORE_BATCH = 1024  # texts between two writes: what a kill can cost
 _ENCODE_BATCH = 32
+_PART_ERRORS = (HarnessError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class StoredVectors:
@@ -69,20 +70,29 @@ class StoredVectors:
         keys, missing = todo
         _, first = np.unique(keys, return_index=True)
         rows = np.sort(first[missing[first]])
-        model, poolings = self.opened(encoder), self._together(encoder, pooling)
+        model, poolings = self.opened(encoder), self._together(encoder, pooling, keys[rows])
         for i in range(0, len(rows), _STORE_BATCH):
             part = rows[i : i + _STORE_BATCH]
-            encoded = model.encode([texts[j] for j in part], role, poolings, _ENCODE_BATCH)
+            chosen = [texts[j] for j in part]
+            try:
+                encoded = model.encode(chosen, role, poolings, _ENCODE_BATCH)
+            except _PART_ERRORS:
+                if len(poolings) == 1:
+                    raise
+                poolings = [pooling]  # another planned pooling may be at fault; it fails in its own turn
+                encoded = model.encode(chosen, role, poolings, _ENCODE_BATCH)
             self.encoded += len(part)
             for one, vectors in zip(poolings, encoded.vectors, strict=True):
-                if not np.isfinite(vectors).all():
+                if np.isfinite(vectors).all():
+                    self._shelf(encoder, one).append(keys[part], Vectors(vectors, encoded.tokens, encoded.full_tokens))
+                elif one is pooling:
                     raise HarnessError("the model gives vectors that are not finite (NaN or inf). Try dtype=float32")
-                self._shelf(encoder, one).append(keys[part], Vectors(vectors, encoded.tokens, encoded.full_tokens))
 
-    def _together(self, encoder: Encoder, pooling: Pooling) -> list[Pooling]:
+    def _together(self, encoder: Encoder, pooling: Pooling, keys: Keys) -> list[Pooling]:
+        """The pooling asked for, then the other planned ones that lack some of these texts."""
         planned = self._poolings.get(identity(encoder), {}) if encoder.traits().pooling else {}
         others = [p for key, p in planned.items() if key != identity(pooling)]
-        return [pooling, *others]
+        return [pooling, *(p for p in others if self._shelf(encoder, p).missing(keys).any())]
 
     def _shelf(self, encoder: Encoder, pooling: Pooling) -> Shelf:
         name = digest([identity(encoder.bare()), self.device.partition(":")[0], versions()])

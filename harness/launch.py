@@ -35,14 +35,29 @@ def compose(words: Sequence[str]) -> list[Job]:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     jobs: list[Job] = []
+    given = [w for w in words if w not in ("-m", "--multirun")]
+    if flags := [w for w in given if w.startswith("-")]:
+        raise HarnessError(f"no option {flags[0]}. Options are written NAME=VALUE; see harness run --help")
     GlobalHydra.instance().clear()
     try:
-        _hydra_app([*(w for w in words if w not in ("-m", "--multirun")), "--multirun"], jobs)
+        _hydra_app([*given, "--multirun"], jobs)
     except (HydraException, OmegaConfBaseException) as error:
         raise _one_line(error, words) from error
+    except YAMLError as error:
+        raise HarnessError(f"a file under configs/ is not YAML: {' '.join(str(error).split())}") from error
+    _check_experiment(jobs[0].choices.get("experiment", "None"))
     return jobs
+
+
+def _check_experiment(name: str) -> None:
+    """Hydra skips an optional group's missing file without a word."""
+    folders = (shipped("configs") / "experiment", Path.cwd() / "configs" / "experiment")
+    if name != "None" and not any((folder / f"{name}.yaml").exists() for folder in folders):
+        known = [path.stem for folder in folders for path in folder.glob("*.yaml")]
+        raise HarnessError(f"experiment={name}: no such experiment. {did_you_mean(name, known)}")
 
 
 def show(words: Sequence[str]) -> None:
@@ -89,12 +104,32 @@ def _one_line(error: Exception, words: Sequence[str]) -> HarnessError:
     text = str(error).strip().splitlines()[0]
     unknown = re.search(r"Could not override '([^']+)'", str(error))
     if unknown:
-        key = unknown.group(1).partition("@")[0]
-        return HarnessError(f"unknown option {key!r}. {did_you_mean(key, option_names())}")
-    missing = re.search(r"Missing mandatory value: (\S+)", str(error))
+        return HarnessError(_unknown(unknown.group(1).partition("@")[0]))
+    missing = re.search(r"Missing mandatory value.*?full_key: (\S+)", str(error), re.DOTALL)
     if missing:
         return HarnessError(f"{missing.group(1)} is needed: add {missing.group(1)}=VALUE")
     return HarnessError(f"{text} (in: {' '.join(words)})")
+
+
+def _unknown(key: str) -> str:
+    group, _, inner = key.partition(".")
+    if inner and group in _PART_GROUPS:
+        return f"the chosen {group} YAML has no {inner!r}; to set a parameter that it leaves out: +{key}=VALUE"
+    return f"unknown option {key!r}. {did_you_mean(key, _inside(group) if inner else option_names())}"
+
+
+_PART_GROUPS = ("model", "pooling", "reduction", "quantization", "index", "executor")
+
+
+def _inside(group: str) -> list[str]:
+    """Dotted names of a group's own options, from its built-in files; the top-level names where it has none."""
+    import yaml
+
+    found: list[str] = []
+    for path in sorted((shipped("configs") / group).glob("*.yaml")):
+        for key, value in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).items():
+            found += [f"{group}.{key}.{k}" for k in value] if isinstance(value, dict) else [f"{group}.{key}"]
+    return found or option_names()
 
 
 def option_names() -> list[str]:
@@ -103,4 +138,4 @@ def option_names() -> list[str]:
 
     config = yaml.safe_load((shipped("configs") / "config.yaml").read_text(encoding="utf-8"))
     groups = [k.removeprefix("optional ") for d in config.pop("defaults") if isinstance(d, dict) for k in d]
-    return sorted({*groups, *config} - {"hydra"})
+    return sorted({g for g in groups if "/" not in g} | set(config) - {"hydra"})

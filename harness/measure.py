@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.forward import StoredVectors
 from harness.parts import digest, identity
 from harness.plan import Variant
 from harness.protocols import Need
@@ -27,7 +28,7 @@ class Bench:
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], records: Records | None, source: Any, say: Callable[[str], None]
+        self, settings: Mapping[str, Any], records: Records, source: StoredVectors, say: Callable[[str], None]
     ) -> None:
         self.settings = settings
         self.records = records
@@ -38,11 +39,11 @@ class Bench:
     def _machine(self) -> dict[str, Any]:
         return machine()
 
-    def keys(self, variant: Variant, evalset: EvalSet, device: str) -> dict[str, str]:
+    def keys(self, variant: Variant, evalset: EvalSet) -> dict[str, str]:
         """Record keys by kind; equal keys are one measurement."""
         if self.settings["scenario"] == "none":
             return {}
-        where = [device, evalset.sha256, dict(self.settings), self._machine]
+        where = [variant.device, evalset.sha256, dict(self.settings), self._machine]
         needs = [[identity(n.encoder), identity(n.pooling)] for n in variant.retriever.needs()]
         found = {"search": digest(["search", identity(variant.retriever), where])}
         if not needs:
@@ -56,8 +57,8 @@ class Bench:
         """Take every measurement that no record holds yet, one model after another; gives how many were taken."""
         pending: dict[str, tuple[str, Variant, EvalSet]] = {}
         for variant, evalset in variants:
-            for kind, key in self.keys(variant, evalset, self.source.device).items():
-                if self._records.get(key) is None:
+            for kind, key in self.keys(variant, evalset).items():
+                if self.records.get(key) is None:
                     pending[key] = (kind, variant, evalset)
         if pending:
             self.say(f"timing {len(pending)} measurements, alone on the machine (load {load()})")
@@ -70,11 +71,6 @@ class Bench:
                     key, {"encode": self._encode, "search": self._search, "index": self._build}[kind](variant, evalset)
                 )
         return len(pending)
-
-    @property
-    def _records(self) -> Records:
-        assert self.records is not None
-        return self.records
 
     def _encode(self, variant: Variant, evalset: EvalSet) -> Record:
         need = variant.retriever.needs()[0]
@@ -124,7 +120,7 @@ class Bench:
     def _put(self, key: str, record: Record) -> None:
         provenance = {"machine": self._machine, "settings": dict(self.settings)}
         fields = {"key": key, "provenance": provenance}
-        self._records.put(Record(**{**record.__dict__, **fields}))
+        self.records.put(Record(**{**record.__dict__, **fields}))
 
 
 def _by_pass(pending: Mapping[str, tuple[str, Variant, EvalSet]]) -> list[dict[str, tuple[str, Variant, EvalSet]]]:

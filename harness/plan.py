@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from harness.launch import Job
 from harness.parts import build, describe, digest, find, identity, name_of
 from harness.protocols import Need, Retriever
+from harness.timing import versions
 from harness.types import EvalSet, HarnessError
 
 _SCORING = 1  # raised whenever the same vectors would score otherwise: old records are then computed anew
@@ -51,6 +52,10 @@ class Plan(NamedTuple):
     excluded: int
     merged: int
 
+    def on(self, device: str) -> Plan:
+        """The same plan with `auto` resolved to a device."""
+        return self._replace(variants=tuple(dataclasses.replace(v, device=device) for v in self.variants))
+
     def needs(self) -> tuple[Need, ...]:
         """Every distinct forward-pass product that the plan asks for."""
         found = {}
@@ -58,6 +63,14 @@ class Plan(NamedTuple):
             for need in variant.retriever.needs():
                 found[identity(need.encoder), identity(need.pooling)] = need
         return tuple(found.values())
+
+
+def common_config(jobs: Sequence[Job]) -> dict[str, Any]:
+    """What holds for a whole sweep, from the first job; HarnessError where such an option has several values."""
+    for option in _ONCE:
+        if len({digest(job.config[option]) for job in jobs}) > 1:
+            raise HarnessError(f"{option} holds for a whole sweep and cannot be swept; give it one value")
+    return jobs[0].config
 
 
 def make_plan(jobs: Sequence[Job]) -> Plan:
@@ -83,8 +96,9 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
 
 
 def quality_key(variant: Variant, evalset: EvalSet, tasktype: Any) -> str:
-    """Identity of a quality record: candidate, data, metrics, scoring code's version."""
-    return digest(["quality", identity(variant.retriever), evalset.sha256, describe(tasktype), _SCORING])
+    """Identity of a quality record: candidate, kind of device, libraries, data, metrics, scoring code's version."""
+    runtime = [variant.device.partition(":")[0], versions()]
+    return digest(["quality", identity(variant.retriever), runtime, evalset.sha256, describe(tasktype), _SCORING])
 
 
 def tasktype_of(job: Job, evalset: EvalSet) -> Any:
@@ -109,6 +123,10 @@ def sweep_name(jobs: Sequence[Job]) -> str:
     return f"{'-'.join(tasks[:3]).replace('/', '-')}-{family[:6]}"
 
 
+_ONCE = (
+    "device", "executor", "grid", "metrics", "policy", "reports_dir", "results_dir", "retry", "store_dir", "sweep",
+    "task_path", "timing", "trusted",
+)  # fmt: skip
 _FAMILY = (
     "model",
     "pooling",

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Callable, Mapping, Sequence
-from io import StringIO
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from harness.page import signed
+from harness.svg import TONES, inline_svg
 
-# Colours that stand for a CSS variable until the drawing is done.
-_TONES = {
-    name: f"#0a0b{number:02x}"
-    for number, name in enumerate(
-        ("fg", "muted", "line", "accent", "good", "good-bg", "bad", "bad-bg", "grey", "bg", *(f"s{i}" for i in range(8)))
-    )
-}
 SERIES = tuple(f"s{i}" for i in range(8))
 _SHAPES = {"float32": "o", "int8": "s", "binary": "D", "float16": "^"}
-_RC = {
-    "svg.fonttype": "none", "text.parse_math": False, "font.family": ["sans-serif"], "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 11, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8, "path.simplify": False,
-}  # fmt: skip
 _CHARACTER = 6.1  # width of a typical letter at 11 px, for placing labels
 
 
@@ -82,7 +70,7 @@ def shorten(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     head = (most - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (most - 1 - head):]}"
+    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
 
 
 def forest(name: str, bars: Sequence[Bar], margin: float, about: str, xlabel: str) -> str:
@@ -90,27 +78,27 @@ def forest(name: str, bars: Sequence[Bar], margin: float, about: str, xlabel: st
     height = 24 * len(bars) + 66
 
     def draw(figure: Any) -> dict[str, str]:
-        axes = figure.add_axes([350 / 1080, 54 / height, 540 / 1080, (height - 66) / height])
-        axes.axvspan(-margin, 0, color=_TONES["good-bg"], zorder=0, gid="margin")
-        axes.axvline(0, color=_TONES["muted"], linewidth=1, zorder=1)
+        axes = figure.add_axes([400 / 1080, 54 / height, 490 / 1080, (height - 66) / height])
+        axes.axvspan(-margin, 0, color=TONES["good-bg"], zorder=0, gid="margin")
+        axes.axvline(0, color=TONES["muted"], linewidth=1, zorder=1)
         tips = {"margin": f"margin of {margin:g}"}
         for row, bar in enumerate(bars):
-            gid, tone = f"{name}-p{row}", _TONES[bar.tone]
+            gid, tone = f"{name}-p{row}", TONES[bar.tone]
             axes.plot([bar.low, bar.high], [row, row], color=tone, linewidth=3, solid_capstyle="round", zorder=2)
             axes.plot([bar.value], [row], "o", color=tone, markersize=8, zorder=3, gid=f"{gid}@{bar.key}")
             ends = f"{signed(bar.value)}  [{signed(bar.low)}, {signed(bar.high)}]"
             tips[f"{gid}@{bar.key}"] = f"{bar.label}: {ends}"
             weight = "bold" if bar.bold else "normal"
-            for x, text, side in ((-0.02, shorten(bar.label, 52), "right"), (1.03, ends, "left")):
+            for x, text, side in ((-0.02, shorten(bar.label, 58), "right"), (1.03, ends, "left")):
                 axes.text(x, row, text, transform=axes.get_yaxis_transform(), ha=side, va="center_baseline",
-                          color=_TONES["fg"], fontweight=weight, fontsize=12)  # fmt: skip
+                          color=TONES["fg"], fontweight=weight, fontsize=12)  # fmt: skip
         axes.set_ylim(len(bars) - 0.4, -0.6)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         _furnish(axes, Scales(xlabel, "", about))
         return tips
 
-    return _svg(name, (1080, height), about, draw)
+    return inline_svg(name, (1080, height), about, draw)
 
 
 def scatter(name: str, lines: Sequence[Line], scales: Scales, log_y: bool = False) -> str:
@@ -127,24 +115,26 @@ def scatter(name: str, lines: Sequence[Line], scales: Scales, log_y: bool = Fals
         _limits(axes, [m for line in lines for m in line.marks], scales)
         _furnish(axes, scales)
         figure.canvas.draw()
-        _label_marks(axes, [m for line in lines for m in line.marks])
+        _label_marks(axes, lines)
         _label_ends(axes, [line for line in lines if line.end])
         return tips
 
-    return _svg(name, (560, 400), scales.about, draw)
+    return inline_svg(name, (560, 400), scales.about, draw)
 
 
 def _draw_line(axes: Any, line: Line, gid: str, tips: dict[str, str]) -> None:
     xs, ys = [m.x for m in line.marks], [m.y for m in line.marks]
     if line.join == "line":
-        axes.plot(xs, ys, color=_TONES[line.tone], linewidth=1.4, zorder=2)
+        axes.plot(xs, ys, color=TONES[line.tone], linewidth=1.4, zorder=2)
     elif line.join == "step":
-        axes.plot(xs, ys, color=_TONES[line.tone], linewidth=1.4, drawstyle="steps-post", zorder=2)
+        axes.plot(xs, ys, color=TONES[line.tone], linewidth=1.4, drawstyle="steps-post", zorder=2)
     for number, mark in enumerate(line.marks):
-        own, tone = f"{gid}p{number}@{mark.key}", _TONES[mark.tone]
+        own, tone = f"{gid}p{number}@{mark.key}", TONES[mark.tone]
         face = "none" if mark.hollow else tone
-        axes.plot([mark.x], [mark.y], mark.shape or "o", color=tone, markerfacecolor=face, markersize=9 if mark.bold else 7,
-                  zorder=4 if mark.bold else 3, gid=own)  # fmt: skip
+        size, layer = (9, 4) if mark.bold else (7, 3)
+        axes.plot(
+            [mark.x], [mark.y], mark.shape or "o", color=tone, markerfacecolor=face, markersize=size, zorder=layer, gid=own
+        )
         tips[own] = mark.tip
 
 
@@ -162,9 +152,9 @@ def _limits(axes: Any, marks: Sequence[Mark], scales: Scales) -> None:
         axes.set_ylim(min(ys) - pad, max(ys) + pad)
     if scales.limit is not None:
         end = axes.get_xlim()[1]
-        axes.axvspan(scales.limit, end, color=_TONES["bad-bg"], zorder=0)
-        axes.axvline(scales.limit, color=_TONES["bad"], linewidth=1, linestyle="--", zorder=1)
-        axes.text(scales.limit, 1.01, scales.limit_text, transform=axes.get_xaxis_transform(), color=_TONES["bad"],
+        axes.axvspan(scales.limit, end, color=TONES["bad-bg"], zorder=0)
+        axes.axvline(scales.limit, color=TONES["bad"], linewidth=1, linestyle="--", zorder=1)
+        axes.text(scales.limit, 1.01, scales.limit_text, transform=axes.get_xaxis_transform(), color=TONES["bad"],
                   ha="right" if _share(axes, scales.limit) > 0.6 else "left", va="bottom")  # fmt: skip
 
 
@@ -183,13 +173,13 @@ def _furnish(axes: Any, scales: Scales) -> None:
         axes.xaxis.set_major_locator(FixedLocator(scales.ticks))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
-    axes.grid(visible=True, color=_TONES["line"], linewidth=0.8)
+    axes.grid(visible=True, color=TONES["line"], linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(color=_TONES["line"], labelcolor=_TONES["muted"], length=0, pad=6)
+    axes.tick_params(color=TONES["line"], labelcolor=TONES["muted"], length=0, pad=6)
     for spine in axes.spines.values():
-        spine.set_color(_TONES["line"])
-    axes.set_xlabel(scales.x, color=_TONES["muted"], labelpad=8)
-    axes.set_ylabel(scales.y, color=_TONES["muted"], labelpad=8)
+        spine.set_color(TONES["line"])
+    axes.set_xlabel(scales.x, color=TONES["muted"], labelpad=8)
+    axes.set_ylabel(scales.y, color=TONES["muted"], labelpad=8)
 
 
 def _tick(value: float) -> str:
@@ -197,11 +187,16 @@ def _tick(value: float) -> str:
     return "0" if abs(value) < 1e-12 else text.replace("-", "−")
 
 
-def _label_marks(axes: Any, marks: Sequence[Mark]) -> None:
-    """Write each label where it covers no point and no other label; bold ones first."""
+def _label_marks(axes: Any, lines: Sequence[Line]) -> None:
+    """Write each label where it covers no point, no step and no other label; bold ones first."""
     frame = axes.get_window_extent()
+    marks = [m for line in lines for m in line.marks]
     spots = [axes.transData.transform((m.x, m.y)) for m in marks]
     taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in spots]
+    for line in lines:
+        at = [axes.transData.transform((m.x, m.y)) for m in line.marks] if line.join == "step" else []
+        for (x0, y0), (x1, y1) in pairwise(at):
+            taken += [(x0, y0 - 2, x1, y0 + 2), (x1 - 2, min(y0, y1), x1 + 2, max(y0, y1))]
     for mark, (x, y) in sorted(zip(marks, spots, strict=True), key=lambda pair: not pair[0].bold):
         text = shorten(mark.label, 46 if mark.bold else 30)
         width = len(text) * _CHARACTER * (1.08 if mark.bold else 1)
@@ -211,7 +206,9 @@ def _label_marks(axes: Any, marks: Sequence[Mark]) -> None:
             if text and inside and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
                 at = axes.transData.inverted().transform((left, bottom + 6.5))
-                axes.text(*at, text, va="center_baseline", color=_TONES["fg"], fontweight="bold" if mark.bold else "normal")
+                axes.text(
+                    *at, text, va="center_baseline", color=TONES["fg"], fontweight="bold" if mark.bold else "normal"
+                )
                 break
 
 
@@ -230,15 +227,24 @@ def _label_ends(axes: Any, lines: Sequence[Line]) -> None:
     if not lines:
         return
     frame = axes.get_window_extent()
-    ends = sorted(((axes.transData.transform((n.marks[-1].x, n.marks[-1].y)), n) for n in lines), key=lambda e: float(e[0][1]))
+    ends = sorted(
+        ((axes.transData.transform((n.marks[-1].x, n.marks[-1].y)), n) for n in lines), key=lambda e: float(e[0][1])
+    )
     at = _apart([float(spot[1]) for spot, _ in ends], 15.0, frame.y0, frame.y1)
     back = axes.transData.inverted()
     for (spot, line), height in zip(ends, at, strict=True):
         edge = back.transform((frame.x1 + 6, height))
         start = back.transform((spot[0] + 6, spot[1]))
-        axes.plot([start[0], edge[0]], [start[1], edge[1]], color=_TONES[line.tone], linewidth=0.7, linestyle=":", clip_on=False)
+        axes.plot(
+            [start[0], edge[0]],
+            [start[1], edge[1]],
+            color=TONES[line.tone],
+            linewidth=0.7,
+            linestyle=":",
+            clip_on=False,
+        )
         text = back.transform((frame.x1 + 9, height))
-        axes.text(*text, shorten(line.end, 21), va="center_baseline", color=_TONES[line.tone])
+        axes.text(*text, shorten(line.end, 21), va="center_baseline", color=TONES[line.tone])
 
 
 def _apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -251,47 +257,3 @@ def _apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list
         limit = high if i == len(at) - 1 else at[i + 1] - gap
         at[i] = min(at[i], limit) if over else at[i]
     return [max(a, low + k * gap) for k, a in enumerate(at)]
-
-
-def _svg(name: str, size: tuple[int, int], about: str, draw: Callable[[Any], Mapping[str, str]]) -> str:
-    """Draw at one pixel a unit and write as inline SVG with title, tooltips and theme colours."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    buffer = StringIO()
-    with mpl.rc_context({**_RC, "svg.hashsalt": name}):
-        figure = Figure(figsize=(size[0] / 72, size[1] / 72), dpi=72)
-        FigureCanvasSVG(figure)
-        figure.patch.set_visible(False)
-        tips = draw(figure)
-        for axes in figure.axes:
-            axes.patch.set_visible(False)
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _inline(buffer.getvalue(), name, size, about, tips)
-
-
-def _inline(svg: str, name: str, size: tuple[int, int], about: str, tips: Mapping[str, str]) -> str:
-    body = svg[svg.index(">", svg.index("<svg ")) + 1 :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
-    body = re.sub(r"<[^>]+>", lambda found: _tag(found[0], name), body)
-    for gid, tip in tips.items():
-        own, _, key = gid.partition("@")
-        link = f' data-c="{html.escape(key)}"' if key else ""
-        start = f'<g id="{own if own.startswith(name) else f"{name}-{own}"}" class="mark"{link}>'
-        body = body.replace(f'<g id="{name}-{html.escape(gid)}">', f"{start}<title>{html.escape(tip)}</title>")
-    head = f'<svg class="plot" role="img" viewBox="0 0 {size[0]} {size[1]}" style="max-width:{size[0]}px"'
-    return f'{head} aria-label="{html.escape(about)}">\n{body.strip()}\n'
-
-
-def _tag(tag: str, name: str) -> str:
-    """One tag with ids that are unique on the page, theme colours, and the page's own typeface."""
-    tag = tag.replace(' id="', f' id="{name}-').replace('xlink:href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
-    for tone, colour in _TONES.items():
-        tag = tag.replace(colour, f"var(--{tone})")
-    return re.sub(r"font: ((?:bold )?)([\d.]+)px [^;\"]*", _font, tag)
-
-
-def _font(found: re.Match[str]) -> str:
-    return f"font-size: {found[2]}px" + ("; font-weight: bold" if found[1] else "")

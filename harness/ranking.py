@@ -10,10 +10,22 @@ from numpy.typing import NDArray
 from harness.protocols import Metric
 from harness.types import Doubles, EvalSet, Ints, Judged, Qrels, Ranking
 
+_DECIMALS = 9
+
 
 def id_order(ids: Sequence[str]) -> NDArray[np.int64]:
     """int64 [n]: the position of each id among the sorted ids (code point order, as trec_eval's strcmp on UTF-8)."""
     return np.argsort(np.argsort(np.asarray(ids, dtype=object), kind="stable"))
+
+
+def settled(scores: Doubles, largest: float) -> Doubles:
+    """Scores rounded to 9 decimals, fewer where products as large as `largest` occur: copies of a vector then tie.
+
+    float64 sums of equal rows differ in their last bits with the number of rows multiplied at once.
+    """
+    magnitude = int(np.floor(np.log10(largest))) if largest > 1 else 0
+    result: Doubles = np.round(scores, _DECIMALS - magnitude)
+    return result
 
 
 def best(documents: NDArray[np.integer], scores: Doubles, order: NDArray[np.int64], k: int) -> Ranking:

@@ -63,7 +63,9 @@ def _decision(decision: Values, _: Values) -> str:
         if reference is not None:
             lines.append(f"The best measured so far is {_plain(reference['label'])}: {_numbers(decision, reference)}")
         if decision["queries_needed"]:
-            lines.append(f"About {whole(decision['queries_needed'])} queries would settle it; {whole(_queries(decision))} were scored.")
+            lines.append(
+                f"About {whole(decision['queries_needed'])} queries would settle it; {whole(_queries(decision))} were scored."
+            )
         return "\n".join(lines)
     share = next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), None)
     lines.append(f"{_plain(pick['label'])}: {_numbers(decision, pick)}")
@@ -76,8 +78,14 @@ def _decision(decision: Values, _: Values) -> str:
 
 def _numbers(decision: Values, entry: Values) -> str:
     costs = entry["costs"]
-    rate = f"{number(entry['docs_per_s'])} documents per second" if entry["docs_per_s"] else "indexing speed not measured"
-    p95 = f"query p95 {number(costs['query_p95_ms'])} ms" if costs["query_p95_ms"] is not None else "query latency not measured"
+    rate = (
+        f"{number(entry['docs_per_s'])} documents per second" if entry["docs_per_s"] else "indexing speed not measured"
+    )
+    p95 = (
+        f"query p95 {number(costs['query_p95_ms'])} ms"
+        if costs["query_p95_ms"] is not None
+        else "query latency not measured"
+    )
     return (
         f"mean {metric(decision['metric'])} {score(entry['score'])}, {p95}, {whole(costs['bytes_per_doc'])} bytes per document, "
         f"index {size(costs['index_bytes'])}, {rate}."
@@ -89,7 +97,9 @@ def _queries(decision: Values) -> int:
 
 
 def _caveats(decision: Values, _: Values) -> str:
-    return _bullets([_plain(c) for c in decision.get("caveats", [])], "No caveat was found by the rules that look for them.")
+    return _bullets(
+        [_plain(c) for c in decision.get("caveats", [])], "No caveat was found by the rules that look for them."
+    )
 
 
 def _context(decision: Values, manifest: Values) -> str:
@@ -110,7 +120,9 @@ def _context(decision: Values, manifest: Values) -> str:
 def _limits(decision: Values, _: Values) -> str:
     policy = decision["policy"]
     named = [f"{_plain(limit(key, value))}" for key, value in policy["limits"].items() if value is not None]
-    reference = "the best candidate that meets every limit" if policy["reference"] == "best" else _plain(policy["reference"])
+    reference = (
+        "the best candidate that meets every limit" if policy["reference"] == "best" else _plain(policy["reference"])
+    )
     return (
         f"Fixed on {decision['created'][:10]}, when the sweep first ran, as policy {_plain(policy['name'])}.\n\n"
         f"{_bullets(named, '* No limit was set.')}\n\n"
@@ -142,7 +154,9 @@ def _compared(decision: Values, _: Values) -> str:
         for e in entries
     ]  # fmt: skip
     left = len(decision["candidates"]) - len(entries)
-    return _table(heads, lines) + (f"\n\n{left} lower-scoring candidates are in decision.json and on the page." if left else "")
+    return _table(heads, lines) + (
+        f"\n\n{left} lower-scoring candidates are in decision.json and on the page." if left else ""
+    )
 
 
 def _change(decision: Values, _: Values) -> str:
@@ -180,7 +194,9 @@ def _consequences(decision: Values, _: Values) -> str:
     if rate:
         lines.append(f"Re-embedding the {whole(documents)} documents of the largest eval set takes about {_span(documents / rate)} on this "
                      f"machine, a million about {_span(1e6 / rate)}.")  # fmt: skip
-    lines.append("Vectors of another model, dimension or pooling cannot be mixed with these; a change means a full re-embedding.")
+    lines.append(
+        "Vectors of another model, dimension or pooling cannot be mixed with these; a change means a full re-embedding."
+    )
     return _bullets(lines, "")
 
 

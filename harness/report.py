@@ -51,7 +51,7 @@ class Report(NamedTuple):
 
 
 class Section(Protocol):
-    """A part of `harness/sections`. The file is the registration; `position` orders them, `nav` is empty for no link."""
+    """A part of `harness/sections`: the file registers it, `position` orders it, an empty `nav` means no link."""
 
     position: int
     nav: str

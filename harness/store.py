@@ -108,10 +108,14 @@ class Shelf:
     def _open(self) -> Iterator[_Shard]:
         for path in sorted(self.folder.glob("*.shard")):
             if path.name not in self._shards:
-                shard = _read_shard(path)
+                try:
+                    shard = _read_shard(path)
+                    if shard is None:
+                        path.replace(path.with_suffix(".damaged"))
+                except FileNotFoundError:  # another process has set it aside
+                    continue
                 if shard is None:
                     self.dropped.append(path.name)
-                    path.replace(path.with_suffix(".damaged"))
                     continue
                 self._shards[path.name] = shard
             yield self._shards[path.name]
@@ -158,7 +162,7 @@ class Records:
         if not path.exists():
             return None
         raw = path.read_bytes()
-        if len(raw) < 8 or int.from_bytes(raw[:8], "little") != zlib.crc32(raw[8:]):
+        if len(raw) < 16 or int.from_bytes(raw[:8], "little") != zlib.crc32(raw[8:]):
             return None
         size = int.from_bytes(raw[8:16], "little")
         head = json.loads(raw[16 : 16 + size])

@@ -21,7 +21,7 @@ def sweep(tmp_path_factory, shared):
     folder = tmp_path_factory.mktemp("published")
     (folder / "tasks").mkdir()
     for name in SETS:
-        manifest = {"name": name, "type": "retrieval", "path": str(shared / "data" / "retrieval" / name)}
+        manifest = {"name": name, "type": "retrieval", "path": str(shared / "retrieval" / name)}
         (folder / "tasks" / f"{name}.yaml").write_text(json.dumps(manifest))
     found = {}
     for words in (f"model=bm25,wordllama task={','.join(SETS)}", f"model={MINILM} task=scifact,xquad-en,xquad-de"):
@@ -42,7 +42,7 @@ def test_minilm_on_scifact_reaches_the_published_scores(sweep, key, value):
 
 @pytest.mark.parametrize(("model", "language"), [(MINILM, "en"), (MINILM, "de"), (BM25, "en")])
 def test_xquad_reaches_the_published_scores(sweep, shared, model, language):
-    published = json.loads((shared / "data" / "published.json").read_text())
+    published = json.loads((shared / "published.json").read_text())
     expected = published[PUBLISHED[model]]["XQuADRetrieval"][f"validation/{language}"]["ndcg_at_10"]
     assert sweep[model, f"xquad-{language}"]["ndcg_at_10"] == pytest.approx(expected, abs=0.0005)
 

@@ -67,8 +67,10 @@ def test_a_truncated_shard_is_named_set_aside_and_never_served(tmp_path: Path, l
 def test_every_single_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
     keys, stored, path = shelved(tmp_path, n=1)
     whole = path.read_bytes()
+    header = whole[:_HEADER].rstrip()
+    checked = [*range(len(header) + 2), *range(_HEADER, len(whole))]
     served = 0
-    for position in range(len(whole) * 8):
+    for position in (8 * byte + bit for byte in checked for bit in range(8)):
         damaged = bytearray(whole)
         damaged[position // 8] ^= 1 << position % 8
         path.write_bytes(damaged)
@@ -76,7 +78,7 @@ def test_every_single_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) ->
         if not shelf.missing(keys).all():
             served += 1
             np.testing.assert_array_equal(shelf.load(keys).rows, stored.rows)
-    assert served < len(whole)  # only flips of the header's padding may go unnoticed
+    assert served < 20  # a space of the header may become another kind of space
 
 
 def test_a_shard_of_another_schema_is_not_served(tmp_path: Path) -> None:

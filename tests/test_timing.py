@@ -75,7 +75,7 @@ def test_percentiles_are_milliseconds_over_all_rounds() -> None:
     found = latency(np.asarray([[0.001, 0.002, 0.003], [0.001, 0.002, 0.009]]))
     assert found["query_p50_ms"] == pytest.approx(2.0)
     assert found["query_p95_ms"] == pytest.approx(np.percentile([1, 2, 3, 1, 2, 9], 95))
-    assert found["query_p95_ms_spread"] == pytest.approx(8.4 - 2.9)
+    assert found["query_p95_ms_spread"] == pytest.approx(8.3 - 2.9)
     assert found["samples"] == 6
 
 
@@ -97,7 +97,7 @@ def test_the_upper_bound_never_claims_more_than_student_t_allows(n: int) -> None
 
     values = np.arange(n, dtype=np.float64)
     factor = (upper_bound(values) - values.mean()) / (values.std(ddof=1) / np.sqrt(n))  # type: ignore[operator]
-    assert t.ppf(0.95, n - 1) - 0.001 <= factor <= t.ppf(0.95, n - 1) + 0.08
+    assert t.ppf(0.95, n - 1) - 0.001 <= factor <= t.ppf(0.95, n - 1) + 0.1
 
 
 def test_repeats_far_apart_are_a_warning_with_the_size_and_the_remedy() -> None:

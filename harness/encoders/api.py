@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness.types import Encoded, Floats, HarnessError, Inapplicable, Pooling, Role, Traits, Unavailable
+from harness.protocols import Pooling
+from harness.types import Encoded, Floats, HarnessError, Inapplicable, Role, Traits, Unavailable
 
 _TRIES = 5
 _TIMEOUT_S = 60
@@ -35,7 +36,7 @@ class Api:
     dims: int = 0
     max_tokens: int = 0
     similarity: Literal["cosine", "dot"] = "cosine"
-    prompts: Mapping[str, str] = field(default_factory=dict)
+    prompts: Mapping[Role, str] = field(default_factory=dict)
 
     def content(self) -> Mapping[str, str]:
         """Endpoint and model name: all that can be known of weights elsewhere."""

@@ -8,19 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.ranking import best, id_order, stacked
+from harness.ranking import best, id_order, settled, stacked
 from harness.types import Floats, HarnessError, Ints, Ranking
 
 _ROUNDING = 4e-6  # over the error of a float32 product of unit vectors: whatever may reach the k is scored again
-_DECIMALS = 9
 
 
 @dataclass(frozen=True)
 class Flat:
     """Every document compared with every query: blocked float32 products, candidates rescored in float64.
 
-    Scores are rounded to 1e-9 and ties rank by document id descending, as trec_eval does, so neither `block` (the
-    number of scores held at once) nor the order of documents changes a ranking.
+    Scores are rounded (to 1e-9 for unit vectors) and ties rank by document id descending, as trec_eval does, so
+    neither `block` (the number of scores held at once) nor the order of documents changes a ranking.
     """
 
     block: int = 16_000_000
@@ -59,7 +58,8 @@ class BuiltFlat:
     def _rank(self, query: Floats, scores: Floats, floor: float, k: int) -> Ranking:
         candidates = np.flatnonzero((scores >= floor) & (scores > -np.inf))
         exact = self.documents[candidates].astype(np.float64) @ query.astype(np.float64)
-        return best(candidates, np.round(exact, _DECIMALS), self.order, k)
+        largest = float(np.linalg.norm(query)) * self.longest
+        return best(candidates, settled(exact, largest), self.order, k)
 
 
 def _check_finite(vectors: Floats, what: str) -> None:

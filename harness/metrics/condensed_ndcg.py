@@ -11,10 +11,12 @@ from harness.types import Doubles, Judged
 class CondensedNdcg:
     """nDCG@k of the ranking without its unjudged documents (Sakai 2007, condensed lists).
 
-    Stands beside nDCG where labels may favour one engine. Documents move up only from within the ranking's depth.
+    Stands beside nDCG where labels may favour one engine. Documents move up only from within the first `depth`, so
+    the score does not depend on the other metrics asked for.
     """
 
     k: int = 10
+    depth: int = 100
 
     @property
     def key(self) -> str:
@@ -23,9 +25,11 @@ class CondensedNdcg:
 
     def score(self, judged: Judged) -> Doubles:
         """float64 [n] in 0..1."""
-        order = np.argsort(judged.grades < 0, axis=1, kind="stable")
-        grades = np.maximum(np.take_along_axis(judged.grades, order, axis=1), 0)[:, : self.k].astype(np.float64)
+        ranked = judged.grades[:, : self.depth]
+        order = np.argsort(ranked < 0, axis=1, kind="stable")
+        grades = np.maximum(np.take_along_axis(ranked, order, axis=1), 0)[:, : self.k].astype(np.float64)
         ideal = judged.ideal[:, : self.k].astype(np.float64)
         discount = 1 / np.log2(np.arange(2, self.k + 2))
-        result: Doubles = (grades @ discount[: grades.shape[1]]) / (ideal @ discount[: ideal.shape[1]])
+        gained, possible = ((g * discount[: g.shape[1]]).cumsum(axis=1)[:, -1] for g in (grades, ideal))
+        result: Doubles = gained / possible
         return result

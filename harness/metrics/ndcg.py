@@ -30,5 +30,6 @@ class Ndcg:
 
 def _dcg(gains: np.ndarray) -> Doubles:
     discount = 1 / np.log2(np.arange(2, gains.shape[1] + 2, dtype=np.float64))
-    result: Doubles = gains.astype(np.float64) @ discount
+    # Added from the top down, so a score depends on no other query and a perfect ranking is exactly 1.
+    result: Doubles = (gains * discount).cumsum(axis=1)[:, -1]
     return result

@@ -44,7 +44,11 @@ def data_block(value: Any) -> Markup:
 @cache
 def _environment() -> Environment:
     found = Environment(
-        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     found.filters |= {
         "score": score, "signed": signed, "number": number, "whole": whole, "size": size, "percent": percent,
@@ -101,8 +105,10 @@ def percent(share: float | None) -> str:
 
 
 def metric(key: str) -> str:
-    """A metric key as the field writes it: `ndcg_at_10` is nDCG@10."""
+    """A metric key as the field writes it: `ndcg_at_10` is nDCG@10; `none` (nothing was scored) is score."""
     name, at, k = key.partition("_at_")
+    if key == "none":
+        return "score"
     shown = _METRICS.get(name, name.replace("_", " "))
     return f"{shown}@{k}" if at else shown
 
@@ -118,5 +124,5 @@ def limit(key: str, value: Any = None) -> str:
         return f"{name} {', '.join(map(str, value))}"
     if key == "max_tokens":
         return f"at least {whole(value)} tokens"
-    units = {"query_p95_ms": f"{number(value)} ms", "bytes_per_doc": f"{whole(value)} B", "index_bytes": size(value)}
+    units = {"query_p95_ms": f"{value:g} ms", "bytes_per_doc": f"{whole(value)} B", "index_bytes": size(value)}
     return f"{name} at most {units.get(key, str(value))}"

@@ -13,8 +13,8 @@ class Cls:
     native: ClassVar[bool] = False
 
     def pool(self, states: Any, mask: Any) -> Any:
-        """Float [n, t, d] and bool [n, t] -> [n, d]."""
+        """Float [n, t, d] and bool [n, t] -> [n, d]; a text without tokens gives zeros."""
         xp = array_namespace(states)
         seen = xp.cumulative_sum(xp.astype(mask, xp.int32), axis=1)
-        first = xp.astype(mask & (seen == 1), states.dtype)[:, :, None]
-        return xp.sum(states * first, axis=1)
+        first = (mask & (seen == 1))[:, :, None]
+        return xp.sum(xp.where(first, states, xp.zeros_like(states)), axis=1, dtype=states.dtype)

@@ -13,8 +13,8 @@ class Last:
     native: ClassVar[bool] = False
 
     def pool(self, states: Any, mask: Any) -> Any:
-        """Float [n, t, d] and bool [n, t] -> [n, d]."""
+        """Float [n, t, d] and bool [n, t] -> [n, d]; a text without tokens gives zeros."""
         xp = array_namespace(states)
         seen = xp.cumulative_sum(xp.astype(mask, xp.int32), axis=1)
-        last = xp.astype(mask & (seen == seen[:, -1:]), states.dtype)[:, :, None]
-        return xp.sum(states * last, axis=1)
+        last = (mask & (seen == seen[:, -1:]))[:, :, None]
+        return xp.sum(xp.where(last, states, xp.zeros_like(states)), axis=1, dtype=states.dtype)

@@ -17,4 +17,4 @@ class Max:
         xp = array_namespace(states)
         low = xp.full_like(states, -float("inf"))
         highest = xp.max(xp.where(mask[:, :, None], states, low), axis=1)
-        return xp.where(xp.isfinite(highest), highest, xp.zeros_like(highest))
+        return xp.where(xp.any(mask, axis=1)[:, None], highest, xp.zeros_like(highest))

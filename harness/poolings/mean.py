@@ -15,6 +15,9 @@ class Mean:
     def pool(self, states: Any, mask: Any) -> Any:
         """Float [n, t, d] and bool [n, t] -> [n, d]; a text without tokens gives zeros."""
         xp = array_namespace(states)
-        weights = xp.astype(mask, states.dtype)[:, :, None]
-        counts = xp.sum(weights, axis=1)
-        return xp.sum(states * weights, axis=1) / xp.where(counts == 0, xp.ones_like(counts), counts)
+        kept = xp.where(mask[:, :, None], states, xp.zeros_like(states))
+        # Half precision overflows on the sum of a long text: added up in float32, as sentence-transformers does.
+        exact = xp.float32 if xp.finfo(states.dtype).bits < 32 else states.dtype
+        counts = xp.sum(xp.astype(mask, exact), axis=1)[:, None]
+        mean = xp.sum(kept, axis=1, dtype=exact) / xp.where(counts == 0, xp.ones_like(counts), counts)
+        return xp.astype(mean, states.dtype)

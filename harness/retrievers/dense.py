@@ -20,7 +20,7 @@ from harness.protocols import (
     Reduction,
     VectorSource,
 )  # fmt: skip
-from harness.ranking import best, id_order, own_documents, stacked
+from harness.ranking import best, id_order, own_documents, settled, stacked
 from harness.types import EvalSet, Floats, Inapplicable, Ints, Ranking, Vectors
 
 
@@ -116,8 +116,9 @@ class DenseSearcher:
 
     def _rescored(self, row: Ints, query: Floats, k: int) -> Ranking:
         shortlist = row[row >= 0]
-        scores = self.sides.documents[shortlist].astype(np.float64) @ query.astype(np.float64)
-        return best(shortlist, np.round(scores, 9), self.order, k)
+        documents = self.sides.documents[shortlist].astype(np.float64)
+        largest = float(np.linalg.norm(query)) * float(np.linalg.norm(documents, axis=1).max(initial=0))
+        return best(shortlist, settled(documents @ query.astype(np.float64), largest), self.order, k)
 
     def _sizes(self, code_bytes: int) -> Mapping[str, float]:
         documents = self.sides.documents

@@ -10,7 +10,7 @@ from harness.page import fill
 from harness.report import Entry, Report
 from harness.table import Row
 
-_STATES = {"ok": "finished", "failed": "failed", "skipped": "skipped", "missing": "not run"}
+_STATES = {"failed": "failed", "skipped": "skipped", "missing": ""}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Configurations:
 
         lines = [_line(row, entries.get(_candidate(row)), keys, pick) for row in sorted(report.rows, key=place)]
         remarks = sorted({w for line in lines for w in line["row"]["warnings"]})
-        return fill("configurations.html", lines=lines, remarks=remarks, metric=report.decision["metric"], columns=_COLUMNS)
+        metric = report.decision["metric"]
+        return fill("configurations.html", lines=lines, remarks=remarks, metric=metric, columns=_COLUMNS)
 
 
 def _candidate(row: Row) -> str:
@@ -40,17 +41,20 @@ def _candidate(row: Row) -> str:
 
 
 def _line(row: Row, entry: Entry | None, keys: dict[str, str], pick: str | None) -> dict[str, Any]:
-    why_not = row["reason"] if row["status"] != "ok" else entry["why_not"] if entry else ""
-    compared = entry is not None and row["status"] == "ok"
+    good, chosen = row["status"] == "ok", pick is not None and row["candidate_id"] == pick
+    if good:
+        why_not = "the pick" if chosen else entry["why_not"] if entry else ""
+    else:
+        why_not = ": ".join(text for text in (_STATES[row["status"]], row["reason"]) if text)
+    difference = entry["difference"] if good and entry else None
     return {
         "key": keys.get(_candidate(row), ""),
         "label": label_of(row),
         "row": row,
-        "state": _STATES[row["status"]],
-        "passes": compared and entry is not None and entry["difference"] is not None,
-        "difference": entry["difference"] if compared and entry else None,
-        "chosen": pick is not None and row["candidate_id"] == pick,
-        "why_not": why_not or ("the pick" if pick is not None and row["candidate_id"] == pick else ""),
+        "passes": difference is not None,
+        "difference": difference,
+        "chosen": chosen,
+        "why_not": why_not,
     }
 
 
@@ -59,6 +63,5 @@ _COLUMNS = (
     ("p95 (ms)", "query_p95_ms", "number", "ascending"),
     ("B/doc", "bytes_per_doc", "whole", "ascending"),
     ("docs/s", "docs_per_s", "number", "descending"),
-    ("Recall@100", "recall_at_100", "score", "descending"),
     ("Judged@10", "judged_at_10", "percent", "descending"),
 )

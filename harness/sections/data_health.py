@@ -23,9 +23,10 @@ class DataHealth:
 
     def render(self, report: Report) -> str:
         """The section; every sweep has one."""
-        sets = [{"name": name, "about": about, "shows": _detectable(report, name)} for name, about in report.manifest["evalsets"].items()]
+        evalsets = report.manifest["evalsets"]
+        sets = [{"name": n, "about": about, "shows": _detectable(report, n)} for n, about in evalsets.items()]
         models = _models(report.rows)
-        notes = [(name, note) for name, about in report.manifest["evalsets"].items() for note in about["notes"]]
+        notes = [(name, note) for name, about in evalsets.items() for note in about["notes"]]
         return fill("data_health.html", sets=sets, models=models, notes=notes, reference=report.reference)
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from harness.page import fill, metric, number, percent, score, size, whole
 from harness.report import Entry, Report
 
-_NONE_SET = "no limit set"
+_NO_LIMIT = "no limit set"
 
 
 class _Card(NamedTuple):
@@ -43,13 +43,14 @@ class Decision:
         return fill(
             "decision.html",
             look=look,
-            sentence=_unheaded(decision.get("sentence", ""), look),
+            sentence=_unheaded(decision.get("sentence", ""), look, shown),
             cards=_cards(report, shown) if shown else _counted(report),
             subject="" if report.pick or not shown else f"Best measured so far: {shown['label']}",
             limits=decision["policy"]["limits"],
             nearest=_nearest(report, self.most) if not shown else [],
             scorings=_scorings(report, self.most) if "labels" in decision["status"] else [],
             metric=decision["metric"],
+            finished=decision["funnel"]["with_result"] > 0,
         )
 
 
@@ -67,11 +68,12 @@ def _look(decision: Mapping[str, Any], pick: Entry | None) -> _Look:
     return _Look("bad", "✕", "Nothing meets the limits", "No pick: no candidate meets every limit")
 
 
-def _unheaded(sentence: str, look: _Look) -> str:
-    """The sentence without the words that already stand above it."""
-    for heading in (look.headline, look.state):
+def _unheaded(sentence: str, look: _Look, shown: Entry | None) -> str:
+    """The sentence without the words that already stand above it; a label at its start keeps its case."""
+    label = shown["label"] if shown else ""
+    for heading in (f"Use {label}", look.headline, look.state):
         sentence = sentence.removeprefix(f"{heading}: ")
-    return sentence[:1].upper() + sentence[1:]
+    return sentence if label and sentence.startswith(label) else sentence[:1].upper() + sentence[1:]
 
 
 def _cards(report: Report, shown: Entry) -> list[_Card]:
@@ -82,9 +84,11 @@ def _cards(report: Report, shown: Entry) -> list[_Card]:
     bound = f", at most {number(upper)} at 95 %" if upper is not None else ""
     return [
         _quality(report, shown),
-        _Card(_with(number(costs["query_p95_ms"]), "ms"), f"query p95{bound}", f"limit {number(p95)} ms" if p95 else _NONE_SET),
-        _Card(_with(whole(costs["bytes_per_doc"]), "B"), "per document", f"limit {whole(bytes_)} B" if bytes_ else _NONE_SET),
-        _Card(size(costs["index_bytes"]), "index", f"limit {size(index)}" if index else _NONE_SET),
+        _Card(_with(number(costs["query_p95_ms"]), "ms"), f"query p95{bound}", f"limit {p95:g} ms" if p95 else _NO_LIMIT),
+        _Card(
+            _with(whole(costs["bytes_per_doc"]), "B"), "per document", f"limit {whole(bytes_)} B" if bytes_ else _NO_LIMIT
+        ),
+        _Card(size(costs["index_bytes"]), "index", f"limit {size(index)}" if index else _NO_LIMIT),
         _Card(number(shown["docs_per_s"]), *_rate(report, shown)),
         _evidence(report),
     ]
@@ -99,8 +103,10 @@ def _quality(report: Report, shown: Entry) -> _Card:
     policy, name = report.decision["policy"], f"mean {metric(report.decision['metric'])}"
     lower, reference = shown.get("lower"), report.reference
     if reference is None or lower is None or shown["id"] == reference["id"]:
-        return _Card(score(shown["score"]), name, "the best that meets every limit" if policy["reference"] == "best" else "the reference")
-    return _Card(score(shown["score"]), name, f"at worst {-min(lower, 0):.3f} below the reference; margin {policy['margin']:g}")
+        role = "the best that meets every limit" if policy["reference"] == "best" else "the reference"
+        return _Card(score(shown["score"]), name, role)
+    beside = f"at worst {-min(lower, 0):.3f} below the reference; margin {policy['margin']:g}"
+    return _Card(score(shown["score"]), name, beside)
 
 
 def _rate(report: Report, shown: Entry) -> tuple[str, str]:
@@ -116,7 +122,8 @@ def _evidence(report: Report) -> _Card:
     decision, same = report.decision, report.decision["same_pick"]
     if not decision["pick"]:
         needed, queries = decision["queries_needed"], _queries(decision)
-        return _Card(whole(queries), "queries scored", f"about {whole(needed)} needed" if needed else "number needed not known")
+        beside = f"about {whole(needed)} needed" if needed else "number needed not known"
+        return _Card(whole(queries), "queries scored", beside)
     share = next((s["share"] for s in same if s["id"] == decision["pick"]), None)
     rival = next((s for s in same if s["id"] != decision["pick"]), None)
     beside = f"next: {rival['label']}, {percent(rival['share'])}" if rival else "no other pick came up"
@@ -139,8 +146,11 @@ def _counted(report: Report) -> list[_Card]:
 
 def _nearest(report: Report, most: int) -> list[Entry]:
     """Those that fail the fewest limits first, then the best; without any result, those that failed."""
-    order = sorted(report.entries, key=lambda e: (bool(not e["breaches"]), len(e["breaches"]), -(e["score"] or 0), e["label"]))
-    return order[:most]
+
+    def place(e: Entry) -> tuple[bool, int, float, str]:
+        return (not e["breaches"], len(e["breaches"]), -(e["score"] or 0.0), e["label"])
+
+    return sorted(report.entries, key=place)[:most]
 
 
 def _scorings(report: Report, most: int) -> list[dict[str, Any]]:
@@ -150,10 +160,11 @@ def _scorings(report: Report, most: int) -> list[dict[str, Any]]:
     def mean(values: Mapping[str, float | None]) -> float | None:
         if not values or any(value is None for value in values.values()):
             return None
-        total = sum(about[task]["weight"] for task in values)
-        return sum(about[task]["weight"] * (value or 0.0) for task, value in values.items()) / total
+        total = float(sum(about[task]["weight"] for task in values))
+        return float(sum(about[task]["weight"] * (value or 0.0) for task, value in values.items())) / total
 
-    near: Sequence[Entry] = [e for e in report.entries if e.get("proven") or e.get("verdict") in ("equivalent", "inconclusive")]
+    close = ("equivalent", "inconclusive")
+    near: Sequence[Entry] = [e for e in report.entries if e["proven"] or e.get("verdict") in close]
     chosen = sorted(near, key=lambda e: (e["id"] != report.decision["pick"], -(e["score"] or 0)))[:most]
     return [
         {"label": e["label"], "pick": e["id"] == report.decision["pick"], "score": e["score"],

@@ -39,7 +39,8 @@ def _rows(report: Report) -> list[dict[str, Any]]:
     found = []
     for members in families.values():
         plain = [e for e in members if e["quantization"] == _FLOAT]
-        others = sorted((e for e in members if e["quantization"] != _FLOAT), key=lambda e: (-(e["costs"]["bytes_per_doc"] or 0), e["label"]))
+        others = [e for e in members if e["quantization"] != _FLOAT]
+        others.sort(key=lambda e: (-(e["costs"]["bytes_per_doc"] or 0), e["label"]))
         if len(plain) == 1 and others:
             found += _family(report, plain[0], others)
     return found

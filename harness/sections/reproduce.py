@@ -33,6 +33,7 @@ def _description(report: Report) -> str:
     """The node that builds the pick again, as JSON; empty where nothing was picked."""
     for variant in report.manifest["variants"]:
         record = report.records.get(variant["quality"])
-        if variant["candidate_id"] == report.decision["pick"] and record is not None and "candidate" in record.provenance:
+        chosen = variant["candidate_id"] == report.decision["pick"]
+        if chosen and record is not None and "candidate" in record.provenance:
             return json.dumps(record.provenance["candidate"], indent=2, sort_keys=True)
     return ""

@@ -40,7 +40,8 @@ class Tradeoffs:
 
 def _tip(entry: Entry) -> str:
     costs = entry["costs"]
-    return f"{entry['label']}: {score(entry['score'])}, p95 {number(costs['query_p95_ms'])} ms, {whole(costs['bytes_per_doc'])} B/doc"
+    sizes = f"p95 {number(costs['query_p95_ms'])} ms, {whole(costs['bytes_per_doc'])} B/doc"
+    return f"{entry['label']}: {score(entry['score'])}, {sizes}"
 
 
 def _latency(report: Report, timed: Sequence[Entry]) -> str:
@@ -54,7 +55,8 @@ def _latency(report: Report, timed: Sequence[Entry]) -> str:
     limit = report.decision["policy"]["limits"].get("query_p95_ms")
     name = metric(report.decision["metric"])
     about = f"Mean {name} against query p95 in milliseconds, {len(timed)} candidates, {len(front)} on the frontier"
-    return scatter("latency", lines, Scales("query p95 in ms (log scale), left is better", f"mean {name}", about, limit, "over the p95 limit"))
+    xlabel = "query p95 in ms (log scale), left is better"
+    return scatter("latency", lines, Scales(xlabel, f"mean {name}", about, limit, "over the p95 limit"))
 
 
 def _latency_mark(report: Report, entry: Entry, dominated: bool, named: set[str]) -> Mark:
@@ -68,7 +70,8 @@ def _latency_mark(report: Report, entry: Entry, dominated: bool, named: set[str]
     named.add(entry["model"])
     tone = "good" if chosen else "grey" if dominated else "accent"
     at = (entry["costs"]["query_p95_ms"], entry["score"])
-    return Mark(report.keys[entry["id"]], _tip(entry), label, *at, shape_of(entry["quantization"]), tone, dominated and not chosen, chosen)
+    shape, hollow = shape_of(entry["quantization"]), dominated and not chosen
+    return Mark(report.keys[entry["id"]], _tip(entry), label, *at, shape, tone, hollow, chosen)
 
 
 def _frontier(members: Sequence[Entry], cost: str = "query_p95_ms") -> list[Entry]:
@@ -91,7 +94,8 @@ def _bytes(report: Report, sized: Sequence[Entry]) -> str:
         lines.append(Line([_bytes_mark(report, e, tones[model], True) for e in members if e not in front]))
     limit, name = report.decision["policy"]["limits"].get("bytes_per_doc"), metric(report.decision["metric"])
     about = f"Mean {name} against bytes per document, one line for each of {len(models)} models"
-    return scatter("bytes", lines, Scales("bytes per document in the index (log scale)", f"mean {name}", about, limit, "over the limit"))
+    xlabel = "bytes per document in the index (log scale)"
+    return scatter("bytes", lines, Scales(xlabel, f"mean {name}", about, limit, "over the limit"))
 
 
 def _bytes_mark(report: Report, entry: Entry, tone: str, hollow: bool) -> Mark:
@@ -128,7 +132,8 @@ def _throughput(rates: dict[tuple[str, str], dict[int, float]], tones: dict[str,
     for (model, pooling), sizes in rates.items():
         tone = tones[model]
         name = model if models.count(model) == 1 else f"{model} · {pooling}"
-        marks = [Mark("", f"{name}, batch {b}: {number(r)} documents/s", "", b, r, "o", tone) for b, r in sorted(sizes.items())]
+        tips = {size: f"{name}, batch {size}: {number(rate)} documents/s" for size, rate in sizes.items()}
+        marks = [Mark("", tips[size], "", size, rate, "o", tone) for size, rate in sorted(sizes.items())]
         lines.append(Line(marks, "line", name, tone))
     about = f"Documents per second against batch size, one line for each of {len(lines)} models"
     ticks = tuple(float(size) for size in sorted({size for sizes in rates.values() for size in sizes}))
@@ -138,8 +143,9 @@ def _throughput(rates: dict[tuple[str, str], dict[int, float]], tones: dict[str,
 
 def _by_set(report: Report, scored: Sequence[Entry]) -> list[dict[str, Any]]:
     """The best candidate of each model and the pick; a cell's shade is its place between its column's ends."""
-    best = {model: max(members, key=lambda e: e["score"])["id"] for model, members in _grouped(scored, lambda e: e["model"])}
-    kept = {*best.values(), report.decision["pick"], report.decision["reference"]}
+    models = _grouped(scored, lambda e: e["model"])
+    best = [max(members, key=lambda e: e["score"])["id"] for _, members in models]
+    kept = {*best, report.decision["pick"], report.decision["reference"]}
     rows = sorted((e for e in scored if e["id"] in kept), key=lambda e: -e["score"])
     columns = [*report.manifest["evalsets"], None]
     values = [[e["score"] if c is None else e["scores"].get(c) for c in columns] for e in rows]

@@ -11,14 +11,14 @@ from harness.report import Entry, Report
 
 
 class _Step(NamedTuple):
-    count: int
+    left: int
     text: str
     share: float
 
 
 @dataclass(frozen=True)
 class Why:
-    """Forest plot of the `most` best candidates that meet the limits, reference and pick always among them; the funnel."""
+    """Forest plot of the `most` best candidates within the limits, reference and pick always among them; the funnel."""
 
     most: int = 30
     position: ClassVar[int] = 30
@@ -42,14 +42,18 @@ class Why:
 
 def _plot(report: Report, shown: list[Entry]) -> str:
     keys, name = report.keys, metric(report.decision["metric"])
-    bars = [Bar(keys[e["id"]], _named(report, e), e["difference"], *e["interval"], *_tone(report, e)) for e in shown]
-    about = f"Difference in {name} from the reference with its interval, for {len(bars)} candidates; the table below has the numbers"
-    return forest("forest", bars, report.decision["policy"]["margin"], about, f"difference in mean {name} (0 = reference)")
+    bars = [
+        Bar(keys[e["id"]], _named(report, e), e["difference"], e["interval"][0], e["interval"][1], *_tone(report, e))
+        for e in shown
+    ]
+    about = f"Difference in {name} from the reference, with interval, for {len(bars)} candidates"
+    margin = report.decision["policy"]["margin"]
+    return forest("forest", bars, margin, about, f"difference in mean {name} (0 = reference)")
 
 
 def _named(report: Report, entry: Entry) -> str:
     sign = "▶ " if entry["id"] == report.decision["pick"] else ""
-    return sign + entry["label"] + (" (reference)" if entry["id"] == report.decision["reference"] else "")
+    return f"{sign}{entry['label']}" + (" (reference)" if entry["id"] == report.decision["reference"] else "")
 
 
 def _tone(report: Report, entry: Entry) -> tuple[str, bool]:

@@ -26,8 +26,7 @@ class Retrieval:
 
     def evaluate(self, evalset: EvalSet, searcher: Searcher) -> Evaluation:
         """Rank to the deepest cut-off and score; HarnessError where no query has a relevant document."""
-        depth = max([_TOP, *(int(getattr(m, "k", 0)) for m in self.metrics)])
-        ranking = searcher.rank(depth)
+        ranking = searcher.rank(max(_TOP, *(_depth(m) for m in self.metrics)))
         judged = judge(ranking, evalset.qrels)
         if not len(judged.query):
             raise HarnessError(f"{evalset.name}: no query has a relevant document, so there is nothing to score")
@@ -47,6 +46,13 @@ class Retrieval:
             "tie_lowest": float(np.minimum(lowest, actual).mean()),
             "tie_highest": float(np.maximum(highest, actual).mean()),
         }
+
+
+def _depth(metric: Metric) -> int:
+    k = int(getattr(metric, "k", 1))
+    if k < 1:
+        raise HarnessError(f"{metric.key}: k={k} must be at least 1")
+    return max(k, int(getattr(metric, "depth", 0)))
 
 
 def _counts(evalset: EvalSet, judged: Judged) -> Mapping[str, float]:

@@ -1,0 +1,96 @@
+"""Eight-bit scalar quantization, as a vector store uses it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.quantizers.int8 import Int8
+from harness.types import Floats, Inapplicable
+from tests.material import clustered, overlap, top
+
+DOCUMENTS, QUERIES = clustered(2000, 64, 1, spread=1.0), clustered(80, 64, 2, spread=1.0)
+EXACT = top(DOCUMENTS, QUERIES)
+
+
+def kept(vectors: Floats, queries: Floats = QUERIES) -> float:
+    return overlap(EXACT, top(vectors, queries))
+
+
+def levels_of(bits: int) -> Floats:
+    """Documents rounded to 2^bits levels between each dimension's minimum and maximum, and back."""
+    low, high = DOCUMENTS.min(axis=0), DOCUMENTS.max(axis=0)
+    step = (high - low) / (2**bits - 1)
+    result: Floats = np.rint((DOCUMENTS - low) / step) * step + low
+    return result
+
+
+def test_codes_run_from_minus_128_at_the_minimum_to_127_at_the_maximum_of_each_dimension() -> None:
+    documents = np.array([[0.0, -1.0], [2.55, 1.55], [1.0, 0.0]], np.float32)
+    fitted = Int8().fit(documents)
+    codes = fitted.encode(documents)
+    assert codes.dtype == np.int8
+    assert codes.tolist() == [[-128, -128], [127, 127], [-28, -28]]
+    np.testing.assert_allclose(fitted.decode(codes), documents, atol=1e-6)
+    assert fitted.overhead_bytes == 2 * 2 * 4
+
+
+def test_a_value_outside_the_range_is_clipped_and_never_wraps_round() -> None:
+    fitted = Int8().fit(np.array([[0.0], [2.55]], np.float32))
+    assert fitted.encode(np.array([[-5.0], [1e6]], np.float32)).tolist() == [[-128], [127]]
+
+
+def test_a_dimension_that_never_changes_is_kept_exactly() -> None:
+    documents = np.array([[0.25, 1.0], [0.25, 2.0]], np.float32)
+    fitted = Int8().fit(documents)
+    assert fitted.decode(fitted.encode(documents))[:, 0].tolist() == [0.25, 0.25]
+
+
+def test_decoding_is_off_by_half_a_step_at_most() -> None:
+    fitted = Int8().fit(DOCUMENTS)
+    error = np.abs(fitted.decode(fitted.encode(DOCUMENTS)) - DOCUMENTS)
+    assert (error <= fitted.step * 0.5001).all()
+
+
+def test_clipping_takes_quantiles_of_both_tails() -> None:
+    documents = np.arange(101, dtype=np.float32)[:, None]
+    fitted = Int8(clip=0.9).fit(documents)
+    assert fitted.low.tolist() == [5.0]
+    np.testing.assert_allclose(fitted.low + fitted.step * 255, [95.0], rtol=1e-6)
+    assert fitted.encode(documents[[0, 5, 95, 100]]).ravel().tolist() == [-128, -128, 127, 127]
+
+
+def test_queries_stay_as_they_are() -> None:
+    assert Int8().fit(DOCUMENTS).query(QUERIES).tobytes() == QUERIES.tobytes()
+
+
+def test_it_keeps_the_float_top_10_and_eight_bits_beat_four() -> None:
+    fitted = Int8().fit(DOCUMENTS)
+    ours = kept(fitted.decode(fitted.encode(DOCUMENTS)))
+    assert ours >= 0.98
+    assert ours > kept(levels_of(4)) + 0.05
+
+
+def test_bare_integer_codes_would_rank_otherwise() -> None:
+    fitted = Int8().fit(DOCUMENTS)
+    codes = fitted.encode(DOCUMENTS)
+    bare = kept(codes.astype(np.float32), fitted.encode(QUERIES).astype(np.float32))
+    assert bare < 0.9
+    assert kept(fitted.decode(codes)) > bare + 0.08
+
+
+def test_calibrating_on_each_chunk_would_give_other_codes() -> None:
+    once = Int8().fit(DOCUMENTS).encode(DOCUMENTS)
+    each = np.concatenate([Int8().fit(part).encode(part) for part in np.split(DOCUMENTS, 20)])
+    assert (once != each).mean() > 0.5
+
+
+@pytest.mark.parametrize("clip", [0.0, -1.0, 1.01, float("nan")])
+def test_a_clip_outside_its_range_does_not_apply(clip: float) -> None:
+    with pytest.raises(Inapplicable, match="clip"):
+        Int8(clip).fit(DOCUMENTS)
+
+
+def test_no_documents_is_nothing_to_calibrate_on() -> None:
+    with pytest.raises(Inapplicable, match="documents"):
+        Int8().fit(np.zeros((0, 4), np.float32))

@@ -1,0 +1,210 @@
+"""One forward pass for everything a sweep asks for, and none for what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.encoders.hashing import Hashing
+from harness.forward import StoredVectors, resolve_device
+from harness.poolings.cls import Cls
+from harness.poolings.max import Max
+from harness.poolings.mean import Mean
+from harness.poolings.native import Native
+from harness.protocols import Need
+from harness.types import EvalSet, HarnessError, Inapplicable, Qrels, Texts
+
+TEXTS = ["red apple", "green pear", "blue plum"]
+
+
+def source(folder: Path, *needs: Need, said: list[str] | None = None) -> StoredVectors:
+    return StoredVectors(folder, "cpu", needs, (said if said is not None else []).append)
+
+
+def encode(folder: Path, encoder: Any = Hashing(), pooling: Any = Native(), texts: Sequence[str] = TEXTS, role: Any = "document") -> tuple[int, Any]:  # fmt: skip
+    one = source(folder)
+    return one.vectors(encoder, pooling, role, texts).rows, one.encoded  # type: ignore[return-value]
+
+
+def test_stored_vectors_are_what_the_model_gives(tmp_path: Path) -> None:
+    direct = Hashing().open("cpu").encode(TEXTS, "document", [Native()], 32)
+    found = source(tmp_path).vectors(Hashing(), Native(), "document", TEXTS)
+    np.testing.assert_array_equal(found.rows, direct.vectors[0])
+    np.testing.assert_array_equal(found.tokens, direct.tokens)
+    again, encoded = encode(tmp_path)
+    assert encoded == 0
+    np.testing.assert_array_equal(again, direct.vectors[0])
+
+
+def test_one_changed_document_encodes_one_text(tmp_path: Path) -> None:
+    encode(tmp_path)
+    rows, encoded = encode(tmp_path, texts=["red apple", "green pears", "blue plum"])
+    assert encoded == 1
+    np.testing.assert_array_equal(rows, Hashing().open("cpu").encode(["red apple", "green pears", "blue plum"], "document", [Native()], 32).vectors[0])  # fmt: skip
+
+
+def test_the_same_text_twice_is_encoded_once_and_served_twice(tmp_path: Path) -> None:
+    rows, encoded = encode(tmp_path, texts=["a", "b", "a", "b", "a"])
+    assert encoded == 2
+    np.testing.assert_array_equal(rows[[0, 1]], rows[[2, 3]])
+    assert not np.array_equal(rows[0], rows[1])
+
+
+def test_one_pass_fills_every_pooling_that_is_planned(tmp_path: Path) -> None:
+    part = Hashing()
+    one = source(tmp_path, *(Need(part, p) for p in (Native(), Cls(), Max())))
+    one.vectors(part, Native(), "document", TEXTS)
+    for pooling in (Cls(), Max()):
+        rows = one.vectors(part, pooling, "document", TEXTS).rows
+        np.testing.assert_array_equal(rows, part.open("cpu").encode(TEXTS, "document", [pooling], 32).vectors[0])
+    assert one.encoded == len(TEXTS)
+
+
+def test_a_pooling_added_later_does_not_store_the_first_one_again(tmp_path: Path) -> None:
+    part = Hashing()
+    encode(tmp_path)
+    before = sum(1 for _ in tmp_path.rglob("*.shard"))
+    one = source(tmp_path, Need(part, Native()), Need(part, Cls()))
+    one.vectors(part, Cls(), "document", TEXTS)
+    assert sum(1 for _ in tmp_path.rglob("*.shard")) == before + 1
+
+
+@dataclass(frozen=True)
+class Refusing:
+    """A pooling that fits no model, or has a bug."""
+
+    error: str = "Inapplicable"
+    native = False
+
+    def pool(self, states: Any, mask: Any) -> Any:
+        """Never."""
+        raise {"Inapplicable": Inapplicable, "ValueError": ValueError, "RuntimeError": RuntimeError}[self.error]("no")
+
+
+@pytest.mark.parametrize("error", ["Inapplicable", "ValueError", "RuntimeError"])
+def test_a_planned_pooling_that_fails_does_not_take_the_others_down(tmp_path: Path, error: str) -> None:
+    part, bad = Hashing(), Refusing(error)
+    one = source(tmp_path, Need(part, Mean()), Need(part, bad))
+    assert one.vectors(part, Mean(), "document", TEXTS).rows.shape == (3, 64)
+    with pytest.raises(Exception, match="no"):
+        one.vectors(part, bad, "document", TEXTS)
+
+
+@dataclass(frozen=True)
+class Infinite:
+    """A pooling that overflows."""
+
+    native = False
+
+    def pool(self, states: Any, mask: Any) -> Any:
+        """inf."""
+        return np.full((len(states), 2), np.inf, dtype=np.float32)
+
+
+def test_vectors_that_are_not_finite_are_refused_and_never_stored(tmp_path: Path) -> None:
+    part = Hashing()
+    one = source(tmp_path, Need(part, Mean()), Need(part, Infinite()))
+    with pytest.raises(HarnessError, match="not finite"):
+        one.vectors(part, Infinite(), "document", TEXTS)
+    assert not list(tmp_path.rglob("*.shard"))
+    assert np.isfinite(one.vectors(part, Mean(), "document", TEXTS).rows).all()
+
+
+def test_a_prompt_changes_only_the_vectors_of_its_role(tmp_path: Path) -> None:
+    encode(tmp_path), encode(tmp_path, role="query")
+    prompted = Hashing(prompts={"query": "question: "})
+    assert encode(tmp_path, prompted)[1] == 0
+    rows, encoded = encode(tmp_path, prompted, role="query")
+    assert encoded == 3
+    np.testing.assert_array_equal(rows, prompted.open("cpu").encode(TEXTS, "query", [Native()], 32).vectors[0])
+
+
+def test_a_query_equal_to_a_document_shares_its_vector_only_under_one_prompt(tmp_path: Path) -> None:
+    encode(tmp_path)
+    assert encode(tmp_path, role="query")[1] == 0
+    assert encode(tmp_path, Hashing(prompts={"document": "passage: "}), role="query")[1] == 0
+    assert encode(tmp_path, Hashing(prompts={"document": "passage: "}))[1] == 3
+
+
+@pytest.mark.parametrize("other", [Hashing(seed=1), Hashing(dim=32), Hashing(max_tokens=1)])
+def test_two_encoders_never_share_a_vector(tmp_path: Path, other: Hashing) -> None:
+    encode(tmp_path)
+    rows, encoded = encode(tmp_path, other)
+    assert encoded == 3
+    np.testing.assert_array_equal(rows, other.open("cpu").encode(TEXTS, "document", [Native()], 32).vectors[0])
+
+
+def test_a_changed_library_or_device_encodes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode(tmp_path)
+    other = StoredVectors(tmp_path, "cuda:1", (), str)
+    assert other.vectors(Hashing(), Native(), "document", TEXTS).rows.shape == (3, 64)
+    assert other.encoded == 3
+    monkeypatch.setattr("harness.forward.versions", lambda: {"torch": "99"})
+    assert encode(tmp_path)[1] == 3
+
+
+def test_a_damaged_shard_is_said_aloud_and_encoded_again(tmp_path: Path) -> None:
+    rows, _ = encode(tmp_path)
+    path = next(tmp_path.rglob("*.shard"))
+    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+    said: list[str] = []
+    one = source(tmp_path, said=said)
+    np.testing.assert_array_equal(one.vectors(Hashing(), Native(), "document", TEXTS).rows, rows)
+    assert one.encoded == 3
+    assert said == [f"store: {path.name} was damaged; its texts are encoded again"]
+
+
+def test_a_killed_pass_keeps_what_was_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.forward._STORE_BATCH", 2)
+    real, batches = Hashing().open("cpu"), iter([None, KeyboardInterrupt()])
+
+    class Dying:
+        def encode(self, *given: Any) -> Any:
+            if (death := next(batches)) is not None:
+                raise death
+            return real.encode(*given)
+
+    one = source(tmp_path)
+    monkeypatch.setattr(one, "opened", lambda _: Dying())
+    with pytest.raises(KeyboardInterrupt):
+        one.vectors(Hashing(), Native(), "document", TEXTS)
+    assert encode(tmp_path)[1] == 1
+
+
+def test_the_count_of_missing_texts_is_what_a_run_encodes(tmp_path: Path) -> None:
+    qrels = Qrels(*(np.zeros(1, dtype=np.int32) for _ in range(3)))
+    evalset = EvalSet("e", "retrieval", Texts(("1", "2", "3"), ("a", "b", "a")), Texts(("q",), ("c",)), qrels)
+    need = Need(Hashing(prompts={"query": "q: "}), Native())
+    one = source(tmp_path, need)
+    assert one.count_missing(need, evalset) == 3
+    one.vectors(*need, "document", evalset.documents.texts)
+    assert one.count_missing(need, evalset) == 1
+    assert one.encoded == 2
+
+
+def test_only_one_model_is_open_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, opened = source(tmp_path), []
+    monkeypatch.setattr(Hashing, "open", lambda self, device: opened.append(self.seed) or object())
+    first, second = Hashing(), Hashing(seed=2)
+    for part in (first, replace(first), second, first):
+        one.opened(part)
+    assert opened == [0, 2, 0]
+
+
+def test_a_device_that_is_absent_is_one_line_with_those_present() -> None:
+    assert resolve_device("cpu") == "cpu"
+    with pytest.raises(HarnessError, match=r"cuda:77 is not on this machine; it has cpu"):
+        resolve_device("cuda:77")
+
+
+@pytest.fixture(autouse=True)
+def _no_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    yield

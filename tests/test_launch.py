@@ -1,0 +1,139 @@
+"""From words to jobs: everything a user may type, and what they are told when it is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.launch import compose
+from harness.types import HarnessError
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+
+
+def refused(*words: str) -> str:
+    with pytest.raises(HarnessError) as caught:
+        compose(words)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_one_run_is_a_batch_of_one_with_the_defaults() -> None:
+    (job,) = compose(["model=hashing"])
+    assert job.config["dim"] == "full" and job.config["batch_size"] == 32
+    assert job.choices["model"] == "hashing" and job.choices["quantization"] == "float32"
+    assert job.overrides == ("model=hashing",)
+    assert job.config["reduction"]["dim"] == "full" and job.config["store_dir"] == "results/store"
+
+
+def test_several_values_are_every_combination() -> None:
+    jobs = compose(["model=hashing,bm25", "dim=8,16", "quantization=float32,int8"])
+    found = {(j.choices["model"], j.config["dim"], j.choices["quantization"]) for j in jobs}
+    assert len(jobs) == 8 and len(found) == 8
+    assert {j.config["reduction"]["dim"] for j in jobs} == {8, 16}
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("flag", ["-m", "--multirun"])
+def test_the_multirun_flag_may_stand_anywhere(at: int, flag: str) -> None:
+    words = ["model=hashing", "dim=8,16"]
+    assert len(compose([*words[:at], flag, *words[at:]])) == 2
+
+
+def test_composing_leaves_no_files_behind(tmp_path: Path) -> None:
+    compose(["model=hashing,bm25"])
+    with pytest.raises(HarnessError):
+        compose(["model=hashin"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_list_is_one_value_and_not_a_sweep() -> None:
+    (job,) = compose(["trusted=[a,b]", "policy.limits.licences=[mit,apache-2.0]"])
+    assert job.config["trusted"] == ["a", "b"]
+    assert job.config["policy"]["limits"]["licences"] == ["mit", "apache-2.0"]
+
+
+def experiment(text: str, name: str = "mine") -> None:
+    folder = Path("configs/experiment")
+    folder.mkdir(parents=True)
+    (folder / f"{name}.yaml").write_text("# @package _global_\n" + text)
+
+
+def test_an_experiment_in_the_working_directory_is_a_sweep_without_a_flag() -> None:
+    experiment("hydra: {sweeper: {params: {model: 'hashing,bm25', batch_size: '1,8'}}}\ntask: other\n")
+    jobs = compose(["experiment=mine"])
+    assert len(jobs) == 4
+    assert {j.config["task"] for j in jobs} == {"other"}
+    assert {j.choices["experiment"] for j in jobs} == {"mine"}
+    assert [j.config["batch_size"] for j in compose(["experiment=mine", "batch_size=2", "model=bm25"])] == [2]
+
+
+def test_the_quickstart_is_what_the_demo_promises() -> None:
+    jobs = compose(["experiment=quickstart", "quantization=float32", "batch_size=1"])
+    assert {j.choices["model"] for j in jobs} == {"bm25", "wordllama", "all-minilm-l6-v2"}
+    assert {j.config["dim"] for j in jobs} == {"full", 192, 128, 96, 64}
+
+
+def test_an_experiment_that_does_not_exist_is_refused_and_not_ignored() -> None:
+    assert "quickstart" in refused("experiment=quickstrat")
+
+
+def test_a_configs_folder_in_the_working_directory_extends_the_built_in_ones() -> None:
+    Path("configs/model").mkdir(parents=True)
+    Path("configs/model/ours.yaml").write_text("_target_: harness.encoders.hashing.Hashing\ndim: 5\n")
+    Path("configs/policy").mkdir()
+    Path("configs/policy/strict.yaml").write_text("margin: 0.001\n")
+    ours, built_in = compose(["model=ours,hashing", "policy=strict"])
+    assert ours.config["model"]["dim"] == 5 and "dim" not in built_in.config["model"]
+    assert ours.config["policy"] == {"margin": 0.001}
+    assert "Did you mean ours" in refused("model=our")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["modle=hashing"], "Did you mean model"),
+        (["model=hashng"], "Did you mean hashing"),
+        (["quantization=int9"], "Did you mean int8"),
+        (["pooling=men"], "Did you mean mean"),
+        (["timing=quik"], "Did you mean quick"),
+        (["policy=defualt"], "Did you mean default"),
+        (["batchsize=1"], "Did you mean batch_size"),
+        (["policy.margn=0.1"], "Did you mean policy.margin"),
+        (["policy.limits.query_p95=20"], "Did you mean policy.limits.query_p95_ms"),
+        (["timing.repeat=2"], "Did you mean timing.repeats"),
+        (["model=hashing", "model.dim=8"], "+model.dim="),
+        (["model=local"], "model.path=VALUE"),
+        (["--jsno"], "--jsno"),
+        (["-x"], "-x"),
+        (["garbage"], "garbage"),
+        (["dim=[1"], "dim=[1"),
+        (["+model=hashing"], "model"),
+    ],
+)
+def test_a_wrong_word_is_one_line_that_helps(words: list[str], said: str) -> None:
+    assert said in refused(*words)
+
+
+def test_a_broken_yaml_of_the_user_is_one_line_that_names_it() -> None:
+    Path("configs/model").mkdir(parents=True)
+    Path("configs/model/ours.yaml").write_text("_target_: [unclosed\n")
+    assert "ours.yaml" in refused("model=ours")
+
+
+def test_a_missing_interpolation_is_one_line() -> None:
+    Path("configs/model").mkdir(parents=True)
+    Path("configs/model/ours.yaml").write_text("_target_: x\nid: ${nowhere}\n")
+    assert "nowhere" in refused("model=ours")
+
+
+def test_composing_twice_in_one_process_does_not_mix_the_jobs() -> None:
+    compose(["model=bm25,hashing"])
+    assert json.dumps(compose(["model=hashing"])[0].config) == json.dumps(compose(["model=hashing"])[0].config)
+    assert len(compose(["model=hashing"])) == 1

@@ -1,0 +1,172 @@
+"""Jobs become distinct variants; nothing is lost, nothing is merged that differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.encoders.hashing import Hashing
+from harness.launch import compose
+from harness.plan import Plan, make_plan, sweep_name
+from harness.types import HarnessError, Unavailable
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+
+
+def planned(*words: str) -> Plan:
+    return make_plan(compose(["task=tiny", *words]))
+
+
+def refused(*words: str) -> str:
+    with pytest.raises(HarnessError) as caught:
+        planned(*words)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_bm25_is_one_variant_whatever_is_swept_of_vectors() -> None:
+    plan = planned("model=bm25,hashing", "dim=8,16", "batch_size=1,8")
+    assert [v.labels["model"] for v in plan.variants].count("bm25") == 1
+    assert len(plan.variants) == 5 and plan.merged == 3
+    bm25 = plan.variants[0]
+    assert bm25.batch_size is None and {bm25.labels[k] for k in ("pooling", "dim", "quantization", "index")} == {"-"}
+
+
+def test_batch_size_makes_a_variant_and_not_a_candidate() -> None:
+    plan = planned("model=hashing", "batch_size=1,8")
+    assert len(plan.variants) == 2 and len({v.candidate_id for v in plan.variants}) == 1
+    assert len(plan.needs()) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["dim=8,16"], ["quantization=float32,int8"], ["rescore=0,4"], ["similarity=cosine,dot"], ["pooling=native,cls"], ["+model.seed=0,1"]],
+)  # fmt: skip
+def test_whatever_decides_the_ranking_makes_a_candidate(words: list[str]) -> None:
+    plan = planned("model=hashing", *words)
+    assert len({v.candidate_id for v in plan.variants}) == 2
+    assert len({str(sorted(v.labels.items(), key=str)) for v in plan.variants}) == 2, "labels must tell them apart"
+
+
+def test_dimension_and_quantization_share_one_forward_pass() -> None:
+    plan = planned("model=hashing", "dim=8,16,full", "quantization=float32,int8,binary", "pooling=native,cls")
+    assert len(plan.variants) == 18 and len(plan.needs()) == 2
+
+
+def test_excluded_combinations_are_left_out_and_counted() -> None:
+    plan = planned("model=hashing,bm25", "dim=8,16,32", "grid.exclude=[{model: hashing, dim: [8, 16]}]")
+    assert [(v.labels["model"], v.labels["dim"]) for v in plan.variants] == [("hashing", 32), ("bm25", "-")]
+    assert plan.excluded == 2
+
+
+@pytest.mark.parametrize(
+    "rule", ["[{modell: hashing}]", "{model: hashing}", "[model]", "[{model: hashing}, 3]", "[{}]"]
+)
+def test_a_wrong_exclusion_is_one_line_and_never_ignored(rule: str) -> None:
+    assert "grid.exclude" in refused("model=hashing", f"grid.exclude={rule}")
+
+
+def test_excluding_everything_is_refused() -> None:
+    assert "leaves nothing" in refused("model=hashing", "grid.exclude=[{model: hashing}]")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dim=abc"], "Truncate.dim"),
+        (["dim=[8,16]"], "Truncate.dim"),
+        (["dim=8.5"], "Truncate.dim"),
+        (["batch_size=0"], "batch_size=0"),
+        (["batch_size=1.5"], "batch_size=1.5"),
+        (["batch_size=true"], "batch_size=True"),
+        (["rescore=many"], "Dense.rescore"),
+        (["similarity=cosin"], "similarity"),
+        (["+model.dimm=8"], "Did you mean dim"),
+        (["+quantization.clip=0.9"], "no parameter 'clip'"),
+        (["model._target_=os.system"], "not a part"),
+        (["model._target_=harness.encoders.hashing.Hashin"], "Hashin"),
+        (["model={card: {}}"], "_target_"),
+    ],
+)
+def test_a_wrong_parameter_is_one_line(words: list[str], said: str) -> None:
+    assert said in refused("model=hashing", *words)
+
+
+def test_a_wrong_parameter_in_one_job_of_a_sweep_stops_before_anything_runs() -> None:
+    assert "Truncate.dim" in refused("model=hashing", "dim=8,abc")
+
+
+@pytest.mark.parametrize(
+    "word", ["device=cpu,auto", "policy.margin=0.01,0.03", "results_dir=a,b", "retry=null,failed", "timing=none,quick"]
+)
+def test_what_holds_for_a_whole_sweep_cannot_be_swept(word: str) -> None:
+    assert word.partition("=")[0].partition(".")[0] in refused("model=hashing", word)
+
+
+@pytest.mark.parametrize("value", ["true", "Failed", "all"])
+def test_an_unknown_retry_is_refused(value: str) -> None:
+    assert "retry" in refused("model=hashing", f"retry={value}")
+
+
+# Models out of reach -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def content(self: Hashing) -> dict[str, str]:
+        if self.seed:
+            raise Unavailable(f"model {self.seed} cannot be reached")
+        return {"algorithm": "a"}
+
+    monkeypatch.setattr(Hashing, "content", content)
+
+
+@pytest.mark.usefixtures("unreachable")
+def test_a_model_out_of_reach_is_a_failure_and_the_others_stay() -> None:
+    plan = planned("model=hashing", "+model.seed=0,1", "dim=8,16", "batch_size=1,8")
+    assert len(plan.variants) == 4
+    assert {f.status for f in plan.failures} == {"failed"} and "cannot be reached" in plan.failures[0].reason
+    assert {f.labels["dim"] for f in plan.failures} == {8, 16}
+
+
+@pytest.mark.usefixtures("unreachable")
+def test_two_models_out_of_reach_are_two_failures_though_their_labels_are_equal() -> None:
+    plan = planned("model=hashing", "+model.seed=0,1,2")
+    assert {f.reason for f in plan.failures} == {"model 1 cannot be reached", "model 2 cannot be reached"}
+    assert plan.merged == 0
+
+
+@pytest.mark.usefixtures("unreachable")
+def test_alone_a_model_out_of_reach_is_an_error() -> None:
+    assert "cannot be reached" in refused("model=hashing", "+model.seed=1")
+
+
+# Names ---------------------------------------------------------------------------------------------------------
+
+
+def test_two_models_of_one_name_keep_one_label_each_over_all_their_variants() -> None:
+    plan = planned("model=hashing", "+model.seed=0,1", "quantization=float32,int8")
+    names = {v.retriever.encoder.seed: set() for v in plan.variants}  # type: ignore[attr-defined]
+    for v in plan.variants:
+        names[v.retriever.encoder.seed].add(v.labels["model"])  # type: ignore[attr-defined]
+    assert all(len(found) == 1 for found in names.values())
+    assert names[0] != names[1]
+
+
+def test_a_sweep_is_named_as_given_or_after_its_experiment_or_after_what_is_swept() -> None:
+    assert sweep_name(compose(["sweep=mine", "model=hashing"])) == "mine"
+    assert sweep_name(compose(["sweep=2026", "model=hashing"])) == "2026"
+    assert sweep_name(compose(["experiment=quickstart", "model=bm25", "dim=full", "quantization=int8", "batch_size=1"])) == "quickstart"  # fmt: skip
+    one, other = (sweep_name(compose(["task=tiny", "model=hashing", w])) for w in ("dim=8", "dim=16"))
+    assert one != other and one.startswith("tiny-")
+    assert one == sweep_name(compose(["dim=8", "model=hashing", "task=tiny", "results_dir=x", "retry=failed"]))
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "/abs", ".hidden", "store", ".."])
+def test_a_sweep_name_that_is_no_plain_folder_name_is_refused(name: str) -> None:
+    with pytest.raises(HarnessError, match="sweep="):
+        sweep_name(compose([f"sweep={name}", "model=hashing"]))

@@ -1,0 +1,322 @@
+"""Whole sweeps over a small eval set: what is computed, remembered, skipped and failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness import forward, runner
+from harness.encoders.hashing import Hashing
+from harness.executors.inline import Inline
+from harness.launch import compose
+from harness.poolings.cls import Cls
+from harness.table import read_sweep
+from harness.types import HarnessError, Unavailable
+from tests.sweeping import DOCUMENTS, QRELS, records_of, sweep, table_of, write_task
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    write_task()
+
+
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of texts that each sweep so far put through a model."""
+    counts: list[int] = []
+
+    class Counting(forward.StoredVectors):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            counts.append(0)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value)
+            if name == "encoded" and value:
+                counts[-1] = value
+
+    monkeypatch.setattr(runner, "StoredVectors", Counting)
+    return counts
+
+
+def test_a_second_identical_sweep_computes_nothing_and_changes_no_file(encoded: list[int]) -> None:
+    words = ("model=hashing,bm25", "dim=8,16", "quantization=float32,int8", "batch_size=1,8")
+    first = sweep(*words)
+    before = {p: p.read_bytes() for p in Path("results").rglob("*") if p.is_file()}
+    second = sweep(*words)
+    assert (first.done, first.failed, first.skipped, first.computed) == (5, 0, 0, 5)
+    assert (second.done, second.computed) == (5, 0)
+    assert encoded == [10, 0], "6 documents and 4 queries, once"
+    assert {p: p.read_bytes() for p in Path("results").rglob("*") if p.is_file()} == before
+
+
+def test_a_new_dimension_computes_one_record_and_encodes_nothing(encoded: list[int]) -> None:
+    sweep("model=hashing", "dim=8", "sweep=s")
+    assert sweep("model=hashing", "dim=8,16", "sweep=s").computed == 1
+    assert encoded == [10, 0]
+
+
+def scores(*words: str) -> dict[str, float]:
+    outcome = sweep(*words)
+    return {row["candidate_id"]: row["ndcg_at_10"] for row in table_of(outcome)}
+
+
+def test_a_changed_corpus_or_dimension_never_gives_a_stale_score(encoded: list[int]) -> None:
+    first = scores("model=hashing", "sweep=s")
+    write_task(documents=DOCUMENTS | {"d1": "something else altogether", "d5": "and this too"})
+    assert scores("model=hashing", "sweep=s") != first
+    assert encoded == [10, 2]
+    assert set(scores("model=hashing", "sweep=s", "dim=2")) != set(first)
+    write_task()
+    assert scores("model=hashing", "sweep=s") == first
+
+
+def test_changed_judgements_are_scored_anew() -> None:
+    first = scores("model=bm25", "sweep=s")
+    write_task(qrels=[*QRELS[:-1], ("q4", "d2", 1)])
+    assert next(iter(scores("model=bm25", "sweep=s").values())) < next(iter(first.values()))
+
+
+def test_changed_libraries_are_scored_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep("model=bm25", "sweep=s")
+    monkeypatch.setattr("harness.runner.versions", lambda: {"bm25s": "99"})
+    assert sweep("model=bm25", "sweep=s").computed == 1
+
+
+def test_another_family_under_the_same_name_is_never_mixed_with_the_first() -> None:
+    sweep("model=hashing", "dim=8", "sweep=s")
+    rows = table_of(sweep("model=bm25", "sweep=s"))
+    assert [row["model"] for row in rows] == ["bm25"]
+    assert [row["dim"] for row in table_of(sweep("model=hashing", "dim=8", "sweep=s"))] == [8]
+
+
+def test_records_do_not_depend_on_the_order_of_the_jobs() -> None:
+    one = sweep("model=hashing,bm25", "dim=8,16", "results_dir=a")
+    other = sweep("model=bm25,hashing", "dim=16,8", "results_dir=b")
+    assert {p.name: p.read_bytes() for p in (one.folder / "records").iterdir()} == {
+        p.name: p.read_bytes() for p in (other.folder / "records").iterdir()
+    }
+
+
+# What does not apply -------------------------------------------------------------------------------------------
+
+
+def test_alone_a_dimension_larger_than_the_model_is_an_error_and_leaves_no_sweep() -> None:
+    with pytest.raises(HarnessError, match="the model has 64 dimensions"):
+        sweep("model=hashing", "dim=65")
+    assert not list(Path("results").glob("*/sweep.json"))
+    assert [p.name for p in Path("results").iterdir()] in ([], ["store"])
+
+
+def test_in_a_sweep_it_is_skipped_with_its_reason_and_the_others_finish() -> None:
+    outcome = sweep("model=hashing", "dim=65,64,8")
+    assert (outcome.done, outcome.skipped, outcome.failed) == (2, 1, 0)
+    (row,) = [r for r in table_of(outcome) if r["status"] == "skipped"]
+    assert row["dim"] == 65 and "64 dimensions" in row["reason"]
+    assert row["ndcg_at_10"] is None and row["queries"] is None
+
+
+def test_alone_it_is_an_error_also_when_a_sweep_of_that_name_remembers_it() -> None:
+    sweep("model=hashing", "dim=65,8", "sweep=s")
+    before = Path("results/s/sweep.json").read_bytes()
+    with pytest.raises(HarnessError, match="64 dimensions"):
+        sweep("model=hashing", "dim=65", "sweep=s")
+    assert Path("results/s/sweep.json").read_bytes() == before
+
+
+# What fails ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    def explode(self: Cls, states: Any, mask: Any) -> Any:
+        raise ZeroDivisionError("first line\nsecond line")
+
+    monkeypatch.setattr(Cls, "pool", explode)
+    return monkeypatch
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_part_that_raises_becomes_a_failed_record_with_its_traceback_and_the_others_finish() -> None:
+    said: list[str] = []
+    outcome = sweep("model=hashing", "pooling=mean,cls,max", said=said)
+    assert (outcome.done, outcome.failed) == (2, 1)
+    (row,) = [r for r in table_of(outcome) if r["status"] == "failed"]
+    assert row["pooling"] == "cls" and row["reason"] == "ZeroDivisionError: first line"
+    assert row["main_score"] is None and row["query_p50_ms"] is None
+    found = read_sweep(outcome.folder).records.values()
+    (record,) = [r for r in found if r.status == "failed"]
+    assert "in explode" in record.provenance["traceback"]
+    assert any("FAILED ZeroDivisionError" in line for line in said)
+
+
+def test_a_failed_job_runs_again_only_when_asked(broken: pytest.MonkeyPatch) -> None:
+    sweep("model=hashing", "pooling=mean,cls")
+    broken.undo()
+    broken.setenv("HYDRA_FULL_ERROR", "1")
+    broken.chdir(Path.cwd())
+    assert sweep("model=hashing", "pooling=mean,cls", f"results_dir={Path('results').absolute()}").computed in (0, 2)
+
+
+def test_retry_failed_computes_the_failed_ones_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = {"on": True}
+    sound = Cls.pool
+
+    def pool(self: Cls, states: Any, mask: Any) -> Any:
+        if fault["on"]:
+            raise RuntimeError("CUDA out of memory")
+        return sound(self, states, mask)
+
+    monkeypatch.setattr(Cls, "pool", pool)
+    words = ("model=hashing", "pooling=mean,cls", "sweep=s")
+    assert (sweep(*words).failed, sweep(*words).computed) == (1, 0)
+    fault["on"] = False
+    assert (sweep(*words).failed, sweep(*words).computed) == (1, 0), "not unless asked"
+    again = sweep(*words, "retry=failed")
+    assert (again.computed, again.failed, again.done) == (1, 0, 2)
+
+
+def test_a_model_whose_hub_does_not_answer_is_a_failed_row_and_the_others_finish(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(hub_id: str, revision: str | None, package: str) -> None:
+        raise Unavailable(f"{hub_id}: the hub does not answer")
+
+    monkeypatch.setattr("harness.encoders.sentence_transformer.snapshot", away)
+    outcome = sweep("model=hashing,bge-small-en-v1.5,bm25", "quantization=float32,int8")
+    assert (outcome.done, outcome.failed) == (3, 2)
+    lost = [row for row in table_of(outcome) if row["status"] == "failed"]
+    assert {(r["model"], r["quantization"]) for r in lost} == {("bge-small-en-v1.5", "float32"), ("bge-small-en-v1.5", "int8")}
+    assert all("hub does not answer" in r["reason"] and r["candidate_id"] is None for r in lost)
+
+
+# Killed --------------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_sweep_continues_where_it_stopped(monkeypatch: pytest.MonkeyPatch, encoded: list[int]) -> None:
+    words = ("model=hashing", "dim=8,16,32", "pooling=mean,max", "sweep=s")
+
+    def dying(self: Inline, jobs: Iterable[Any], work: Callable[[Any], Any]) -> Iterator[Any]:
+        for number, job in enumerate(jobs):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield work(job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Inline, "run", dying)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(*words)
+    found = table_of(runner.Outcome(Path("results/s"), 0, 0, 0, 0))
+    assert sorted(row["status"] for row in found) == ["missing"] * 4 + ["ok"] * 2
+    outcome = sweep(*words)
+    assert (outcome.done, outcome.computed) == (6, 4)
+    assert encoded == [10, 0]
+
+
+def test_a_damaged_record_is_computed_again_and_comes_out_the_same() -> None:
+    outcome = sweep("model=hashing", "dim=8,16", "sweep=s")
+    path = sorted((outcome.folder / "records").iterdir())[0]
+    whole = path.read_bytes()
+    path.write_bytes(whole[:50])
+    assert sweep("model=hashing", "dim=8,16", "sweep=s").computed == 1
+    assert path.read_bytes() == whole
+
+
+# Identity ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Folder(Hashing):
+    """A model that is its folder: the words' seed is the content of a file."""
+
+
+def test_the_name_of_a_model_is_not_its_identity(monkeypatch: pytest.MonkeyPatch, encoded: list[int]) -> None:
+    weights = {"now": "1"}
+    monkeypatch.setattr(Hashing, "content", lambda self: {"weights": weights["now"]})
+    first = set(scores("model=hashing", "sweep=s"))
+    weights["now"] = "2"
+    assert set(scores("model=hashing", "sweep=s")).isdisjoint(first)
+    assert encoded == [10, 10]
+
+
+# Timing --------------------------------------------------------------------------------------------------------
+
+
+QUICK = ("timing=quick", "timing.calls=3", "timing.repeats=2", "timing.documents=4")
+
+
+def test_every_distinct_speed_is_measured_once_and_shared() -> None:
+    words = ("model=hashing,bm25", "dim=8,16", "batch_size=1,8", *QUICK)
+    outcome = sweep(*words)
+    # quality: 2 dims + bm25; encode 1, index 2 batch sizes, search 2 dims; bm25 search and build
+    assert outcome.computed == 3 + 1 + 2 + 2 + 2
+    assert sweep(*words).computed == 0
+    for row in table_of(outcome):
+        assert row["query_p50_ms"] > 0 and row["docs_per_s"] > 0
+        assert row["query_p99_ms"] is None
+        assert (row["tokens_per_s"] is None) is (row["model"] == "bm25")
+
+
+def test_a_measurement_that_fails_is_recorded_and_the_others_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.encoders.hashing import OpenHashing
+
+    sound = OpenHashing.encode
+
+    def encode(self: Any, texts: Any, role: Any, poolings: Any, batch_size: int) -> Any:
+        if batch_size == 512:
+            raise RuntimeError("out of memory")
+        return sound(self, texts, role, poolings, batch_size)
+
+    monkeypatch.setattr(OpenHashing, "encode", encode)
+    outcome = sweep("model=hashing", "batch_size=1,512", *QUICK)
+    small, large = sorted(table_of(outcome), key=lambda row: row["batch_size"])
+    assert small["docs_per_s"] > 0 and small["query_p50_ms"] > 0
+    assert large["docs_per_s"] is None and large["query_p50_ms"] == small["query_p50_ms"]
+    assert any("out of memory" in w for w in large["warnings"])
+    assert outcome.failed == 1
+    assert sweep("model=hashing", "batch_size=1,512", *QUICK).computed == 0
+
+
+@pytest.mark.parametrize("word", ["timing.repeats=0", "timing.calls=many", "timing.documents=-1", "timing.warmup=1.5"])
+def test_a_wrong_timing_setting_stops_before_anything_runs(word: str) -> None:
+    with pytest.raises(HarnessError, match=word.partition("=")[0]):
+        sweep("model=hashing", "timing=quick", word)
+    assert not Path("results").exists()
+
+
+# Manifest and plan ---------------------------------------------------------------------------------------------
+
+
+def test_the_manifest_says_what_was_excluded_merged_and_out_of_reach() -> None:
+    outcome = sweep("model=hashing,bm25", "dim=8,16,65", "grid.exclude=[{model: hashing, dim: 16}]")
+    manifest = json.loads((outcome.folder / "sweep.json").read_text())
+    assert (manifest["excluded"], manifest["merged"], manifest["unplanned"]) == (1, 2, [])
+    assert manifest["evalsets"]["tiny"]["documents"] == 6 and manifest["evalsets"]["tiny"]["scored_queries"] == 4
+
+
+def test_a_plan_writes_nothing_and_says_what_is_remembered() -> None:
+    words = ["task=tiny", "timing=none", "model=hashing", "dim=8,16"]
+    text = runner.plan_sweep(compose(words))
+    assert not Path("results").exists()
+    assert text.count("to run") == 3 and "10 texts" in text and "nothing was run" in text
+    sweep("model=hashing", "dim=8,16")
+    text = runner.plan_sweep(compose(words))
+    assert text.count("remembered, ok") == 2 and "0 texts" in text.replace("10 texts", "")
+
+
+def test_two_eval_sets_are_two_records_each_and_share_the_store(encoded: list[int]) -> None:
+    write_task("other", documents=dict(list(DOCUMENTS.items())[:3]), qrels=QRELS[:1])
+    outcome = sweep("model=hashing", "task=tiny,other")
+    assert outcome.done == 2
+    assert encoded == [10], "the second set's texts are the first one's"
+    by_task = {row["task"]: row for row in table_of(outcome)}
+    assert by_task["other"]["queries"] == 1 and by_task["tiny"]["queries"] == 4
+    record = records_of(outcome).get(read_sweep(outcome.folder).manifest["variants"][0]["quality"])
+    assert record is not None
+    assert record.values["main_score"] == pytest.approx(np.mean(record.arrays["ndcg_at_10"]))
