@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,9 +15,17 @@ from harness.plan import Variant
 from harness.protocols import Need
 from harness.store import Records
 from harness.timing import Samples, interleaved, load, machine, noise, sample, upper_bound
-from harness.types import EvalSet, Record
+from harness.types import EvalSet, HarnessError, Record
 
 _K = 10
+
+
+class _Todo(NamedTuple):
+    """A measurement to take: its kind, and the variant and eval set it is taken on."""
+
+    kind: str
+    variant: Variant
+    evalset: EvalSet
 
 
 class Bench:
@@ -28,9 +37,15 @@ class Bench:
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], records: Records, source: StoredVectors, say: Callable[[str], None]
+        self,
+        settings: Mapping[str, Any],
+        records: Records,
+        source: StoredVectors,
+        say: Callable[[str], None],
+        retry: bool = False,
     ) -> None:
-        self.settings = settings
+        self.settings = _checked(settings)
+        self.retry = retry
         self.records = records
         self.source = source
         self.say = say
@@ -55,22 +70,34 @@ class Bench:
 
     def time_all(self, variants: Sequence[tuple[Variant, EvalSet]]) -> int:
         """Take every measurement that no record holds yet, one model after another; gives how many were taken."""
-        pending: dict[str, tuple[str, Variant, EvalSet]] = {}
+        pending: dict[str, _Todo] = {}
         for variant, evalset in variants:
             for kind, key in self.keys(variant, evalset).items():
-                if self.records.get(key) is None:
-                    pending[key] = (kind, variant, evalset)
+                known = self.records.get(key)
+                if known is None or (known.status == "failed" and self.retry):
+                    pending[key] = _Todo(kind, variant, evalset)
         if pending:
             self.say(f"timing {len(pending)} measurements, alone on the machine (load {load()})")
-        indexing = {k: v for k, v in pending.items() if v[0] == "index" and v[1].retriever.needs()}
-        for group in _by_pass(indexing):
-            self._index_rates(group)
-        for key, (kind, variant, evalset) in pending.items():
-            if key not in indexing:
-                self._put(
-                    key, {"encode": self._encode, "search": self._search, "index": self._build}[kind](variant, evalset)
-                )
+        indexing = {k: v for k, v in pending.items() if v.kind == "index" and v.variant.retriever.needs()}
+        singles = [{k: v} for k, v in pending.items() if k not in indexing]
+        for group in [*_by_pass(indexing), *singles]:
+            for key, record in self._measured(group).items():
+                self._put(key, record)
         return len(pending)
+
+    def _measured(self, group: Mapping[str, _Todo]) -> dict[str, Record]:
+        """What each key of the group gives; where one fails (a batch out of memory), each is taken by itself."""
+        key, (kind, variant, evalset) = next(iter(group.items()))
+        try:
+            if kind == "index" and variant.retriever.needs():
+                return self._index_rates(group)
+            return {key: {"encode": self._encode, "search": self._search, "index": self._build}[kind](variant, evalset)}
+        except Exception as error:  # noqa: BLE001  a speed that cannot be had must not cost the others
+            if len(group) > 1:
+                return {k: r for name, one in group.items() for k, r in self._measured({name: one}).items()}
+            reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+            trace = {"traceback": traceback.format_exc()}
+            return {key: Record("", "timing", "failed", {"kind": kind}, reason=reason, provenance=trace)}
 
     def _encode(self, variant: Variant, evalset: EvalSet) -> Record:
         need = variant.retriever.needs()[0]
@@ -101,10 +128,10 @@ class Bench:
 
     def _build(self, variant: Variant, evalset: EvalSet) -> Record:
         calls = {"build": lambda: variant.retriever.prepare(evalset, self.source)}
-        seconds = interleaved(calls, int(self.settings["repeats"]))["build"]  # type: ignore[arg-type]
+        seconds = interleaved(calls, int(self.settings["repeats"]))["build"]
         return _rate(seconds, len(evalset.documents), None)
 
-    def _index_rates(self, group: Mapping[str, tuple[str, Variant, EvalSet]]) -> None:
+    def _index_rates(self, group: Mapping[str, _Todo]) -> dict[str, Record]:
         _, first, evalset = next(iter(group.values()))
         need = first.retriever.needs()[0]
         model, texts = (
@@ -114,20 +141,28 @@ class Bench:
         tokens = int(self.source.vectors(need.encoder, need.pooling, "document", texts).tokens.sum())
         sizes = {key: int(variant.batch_size or 1) for key, (_, variant, _) in group.items()}
         calls = {k: _encoding(model, texts, need, size) for k, size in sizes.items()}
-        for key, seconds in interleaved(calls, int(self.settings["repeats"])).items():
-            self._put(key, _rate(seconds, len(texts), tokens))
+        taken = interleaved(calls, int(self.settings["repeats"]))
+        return {key: _rate(seconds, len(texts), tokens) for key, seconds in taken.items()}
 
     def _put(self, key: str, record: Record) -> None:
-        provenance = {"machine": self._machine, "settings": dict(self.settings)}
+        provenance = dict(record.provenance) | {"machine": self._machine, "settings": dict(self.settings)}
         fields = {"key": key, "provenance": provenance}
         self.records.put(Record(**{**record.__dict__, **fields}))
 
 
-def _by_pass(pending: Mapping[str, tuple[str, Variant, EvalSet]]) -> list[dict[str, tuple[str, Variant, EvalSet]]]:
-    groups: dict[str, dict[str, tuple[str, Variant, EvalSet]]] = {}
-    for key, (kind, variant, evalset) in pending.items():
-        needs = [[identity(n.encoder), identity(n.pooling)] for n in variant.retriever.needs()]
-        groups.setdefault(digest([needs, evalset.sha256]), {})[key] = (kind, variant, evalset)
+def _checked(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name in ("repeats", "calls", "documents", "warmup"):
+        value, least = settings[name], 0 if settings["scenario"] == "none" or name == "warmup" else 1
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise HarnessError(f"timing.{name}={value!r}: expected a whole number of at least {least}")
+    return settings
+
+
+def _by_pass(pending: Mapping[str, _Todo]) -> list[dict[str, _Todo]]:
+    groups: dict[str, dict[str, _Todo]] = {}
+    for key, todo in pending.items():
+        needs = [[identity(n.encoder), identity(n.pooling)] for n in todo.variant.retriever.needs()]
+        groups.setdefault(digest([needs, todo.evalset.sha256]), {})[key] = todo
     return list(groups.values())
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,7 +71,10 @@ def common_config(jobs: Sequence[Job]) -> dict[str, Any]:
     for option in _ONCE:
         if len({digest(job.config[option]) for job in jobs}) > 1:
             raise HarnessError(f"{option} holds for a whole sweep and cannot be swept; give it one value")
-    return jobs[0].config
+    config = jobs[0].config
+    if config["retry"] not in (None, "failed"):
+        raise HarnessError(f"retry={config['retry']}: expected failed, or leave it out")
+    return config
 
 
 def make_plan(jobs: Sequence[Job]) -> Plan:
@@ -89,7 +93,7 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
             if len(kept) == 1 or type(error) is HarnessError:
                 raise
             failure = Failure(_labels(job, None), str(job.config["task"]), "failed", str(error))
-            failures.setdefault(digest([failure.labels, failure.task]), failure)
+            failures.setdefault(digest([failure.labels, failure.task, job.config["model"]]), failure)
     distinct = len(variants) + len(failures)
     named = _unambiguous(list(variants.values()))
     return Plan(tuple(named), tuple(failures.values()), len(jobs) - len(kept), len(kept) - distinct)
@@ -114,6 +118,8 @@ def sweep_name(jobs: Sequence[Job]) -> str:
     """The name given, else that of the experiment, else the tasks and a hash of what is swept."""
     given = jobs[0].config["sweep"]
     if given:
+        if not _FOLDER.fullmatch(str(given)) or given == "store":
+            raise HarnessError(f"sweep={given}: expected a folder name of letters, digits, -, _ and dots, except store")
         return str(given)
     experiment = jobs[0].choices.get("experiment", "None")
     if experiment != "None":
@@ -127,6 +133,7 @@ _ONCE = (
     "device", "executor", "grid", "metrics", "policy", "reports_dir", "results_dir", "retry", "store_dir", "sweep",
     "task_path", "timing", "trusted",
 )  # fmt: skip
+_FOLDER = re.compile(r"\w[\w.-]*")
 _FAMILY = (
     "model",
     "pooling",
@@ -199,20 +206,35 @@ def _model_label(node: Mapping[str, Any], choice: str) -> str:
 
 
 def _unambiguous(variants: list[Variant]) -> list[Variant]:
-    """Candidates that differ only where labels do not look (two folders called `model`) get part of their identity."""
+    """Candidates that differ only where labels do not look get part of an identity in their label.
+
+    First the encoder's, so two folders called `model` keep one label each over all dimensions and quantizations;
+    then the candidate's, where only a parameter such as the similarity differs.
+    """
+    return _marked(_marked(variants, _encoder_id), lambda v: v.candidate_id)
+
+
+def _marked(variants: list[Variant], mark: Callable[[Variant], str]) -> list[Variant]:
     seen: dict[str, set[str]] = {}
     for v in variants:
-        seen.setdefault(digest(dict(v.labels)), set()).add(v.candidate_id)
+        seen.setdefault(digest(dict(v.labels)), set()).add(mark(v))
+    clashing = {v.labels["model"] for v in variants if len(seen[digest(dict(v.labels))]) > 1}
     return [
-        dataclasses.replace(v, labels=dict(v.labels) | {"model": f"{v.labels['model']}@{v.candidate_id[:6]}"})
-        if len(seen[digest(dict(v.labels))]) > 1
+        dataclasses.replace(v, labels=dict(v.labels) | {"model": f"{v.labels['model']}@{mark(v)[:6]}"})
+        if v.labels["model"] in clashing
         else v
         for v in variants
     ]
 
 
+def _encoder_id(variant: Variant) -> str:
+    return digest([identity(need.encoder) for need in variant.retriever.needs()])
+
+
 def _excluded(job: Job) -> bool:
     rules = (job.config.get("grid") or {}).get("exclude") or []
+    if not isinstance(rules, list) or not all(isinstance(rule, Mapping) and rule for rule in rules):
+        raise HarnessError(f"grid.exclude={rules}: expected a list such as [{{model: bm25, dim: [64, 128]}}]")
     return any(all(_matches(job, key, wanted) for key, wanted in rule.items()) for rule in rules)
 
 

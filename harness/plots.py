@@ -79,9 +79,9 @@ def forest(name: str, bars: Sequence[Bar], margin: float, about: str, xlabel: st
 
     def draw(figure: Any) -> dict[str, str]:
         axes = figure.add_axes([400 / 1080, 54 / height, 490 / 1080, (height - 66) / height])
-        axes.axvspan(-margin, 0, color=TONES["good-bg"], zorder=0, gid="margin")
+        axes.axvspan(-margin, 0, color=TONES["good-bg"], zorder=0, gid=f"{name}-margin")
         axes.axvline(0, color=TONES["muted"], linewidth=1, zorder=1)
-        tips = {"margin": f"margin of {margin:g}"}
+        tips = {f"{name}-margin": f"margin of {margin:g}"}
         for row, bar in enumerate(bars):
             gid, tone = f"{name}-p{row}", TONES[bar.tone]
             axes.plot([bar.low, bar.high], [row, row], color=tone, linewidth=3, solid_capstyle="round", zorder=2)
@@ -131,10 +131,8 @@ def _draw_line(axes: Any, line: Line, gid: str, tips: dict[str, str]) -> None:
     for number, mark in enumerate(line.marks):
         own, tone = f"{gid}p{number}@{mark.key}", TONES[mark.tone]
         face = "none" if mark.hollow else tone
-        size, layer = (9, 4) if mark.bold else (7, 3)
-        axes.plot(
-            [mark.x], [mark.y], mark.shape or "o", color=tone, markerfacecolor=face, markersize=size, zorder=layer, gid=own
-        )
+        look = {"markersize": 9, "zorder": 4} if mark.bold else {"markersize": 7, "zorder": 3}
+        axes.plot([mark.x], [mark.y], mark.shape or "o", color=tone, markerfacecolor=face, gid=own, **look)
         tips[own] = mark.tip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.protocols import Metric
-from harness.types import Doubles, EvalSet, Ints, Judged, Qrels, Ranking
+from harness.types import Doubles, EvalSet, Floats, HarnessError, Ints, Judged, Qrels, Ranking
 
 _DECIMALS = 9
 
@@ -26,6 +26,16 @@ def settled(scores: Doubles, largest: float) -> Doubles:
     magnitude = int(np.floor(np.log10(largest))) if largest > 1 else 0
     result: Doubles = np.round(scores, _DECIMALS - magnitude)
     return result
+
+
+def check_finite(vectors: Floats, what: str) -> None:
+    """HarnessError if a row of float32 [n, d] holds NaN or infinity; a bit or a code would hide it."""
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        raise HarnessError(
+            f"{int((~finite).sum())} of {len(vectors)} {what} vectors are not finite "
+            f"(first: row {int(np.argmin(finite))}); the model is broken at this dtype. Try dtype=float32"
+        )
 
 
 def best(documents: NDArray[np.integer], scores: Doubles, order: NDArray[np.int64], k: int) -> Ranking:
@@ -87,20 +97,20 @@ def _ideal(qrels: Qrels, queries: NDArray[np.integer]) -> Ints:
 def tie_bounds(metric: Metric, ranking: Ranking, judged: Judged) -> tuple[Doubles, Doubles]:
     """Lowest and highest score, float64 [n] each, that any order of equally scored documents would give.
 
-    Where the last tie runs on beyond the ranking, the bounds are outer ones: its unseen members count as not
-    relevant for the lowest and as the query's missing relevant documents for the highest.
+    Where the last tie runs on beyond the ranking, the bounds are outer ones: its unseen members count as
+    unjudged for the lowest and as the query's missing relevant documents for the highest.
     """
     scores = ranking.scores[judged.query]
     group = np.concatenate(
         [np.zeros((len(scores), 1), int), np.cumsum(scores[:, 1:] != scores[:, :-1], axis=1)], axis=1
     )
-    gains = np.maximum(judged.grades, 0)
-    span = int(gains.max(initial=0)) + 1
+    gains = judged.grades
+    span = int(gains.max(initial=0)) + 2
     worst = np.take_along_axis(gains, np.argsort(group * span + gains, axis=1, kind="stable"), axis=1)
     fair = np.take_along_axis(gains, np.argsort(group * span - gains, axis=1, kind="stable"), axis=1)
     for row in np.flatnonzero(~ranking.complete[judged.query]):
         last = group[row] == group[row, -1]
-        worst[row, last] = 0
+        worst[row, last] = -1
         fair[row, last] = _best_of_unseen(gains[row], judged.ideal[row], last)
     return metric.score(judged._replace(grades=worst)), metric.score(judged._replace(grades=fair))
 

@@ -20,7 +20,8 @@ _MARKUP = re.compile(r"([\\`*_<>\[\]|$#~&])")
 def render_record(decision: Values, manifest: Values) -> str:
     """`decision.md`: MADR front matter and one heading after another; the same decision gives the same text."""
     day = date.fromisoformat(str(manifest["created"])[:10])
-    front = f"---\nstatus: {decision['state']}\ndate: {day}\ndecision-makers: []\nsupersedes:\nreview-by: {_later(day)}\n---\n"
+    dates = (f"date: {day}", "decision-makers: []", "supersedes:", f"review-by: {_later(day)}")
+    front = "\n".join(("---", f"status: {decision['state']}", *dates, "---", ""))
     parts = [front, f"# Which embedding model for {_plain(decision['sweep'])}?\n"]
     for heading, write in _HEADINGS:
         parts.append(f"## {heading(decision)}\n\n{write(decision, manifest).strip()}\n")
@@ -63,12 +64,11 @@ def _decision(decision: Values, _: Values) -> str:
         if reference is not None:
             lines.append(f"The best measured so far is {_plain(reference['label'])}: {_numbers(decision, reference)}")
         if decision["queries_needed"]:
-            lines.append(
-                f"About {whole(decision['queries_needed'])} queries would settle it; {whole(_queries(decision))} were scored."
-            )
+            needed, scored = whole(decision["queries_needed"]), whole(_queries(decision))
+            lines.append(f"About {needed} queries would settle it; {scored} were scored.")
         return "\n".join(lines)
-    share = next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), None)
     lines.append(f"{_plain(pick['label'])}: {_numbers(decision, pick)}")
+    share = next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), None)
     if share is not None:
         lines.append(f"In {percent(share)} of query resamples the whole procedure picks the same.")
     if decision["status"] != "decided":
@@ -77,19 +77,16 @@ def _decision(decision: Values, _: Values) -> str:
 
 
 def _numbers(decision: Values, entry: Values) -> str:
-    costs = entry["costs"]
-    rate = (
-        f"{number(entry['docs_per_s'])} documents per second" if entry["docs_per_s"] else "indexing speed not measured"
+    costs, rate = entry["costs"], entry["docs_per_s"]
+    p95 = costs["query_p95_ms"]
+    parts = (
+        f"mean {metric(decision['metric'])} {score(entry['score'])}",
+        "query latency not measured" if p95 is None else f"query p95 {number(p95)} ms",
+        f"{whole(costs['bytes_per_doc'])} bytes per document",
+        f"index {size(costs['index_bytes'])}",
+        "indexing speed not measured" if rate is None else f"{number(rate)} documents per second",
     )
-    p95 = (
-        f"query p95 {number(costs['query_p95_ms'])} ms"
-        if costs["query_p95_ms"] is not None
-        else "query latency not measured"
-    )
-    return (
-        f"mean {metric(decision['metric'])} {score(entry['score'])}, {p95}, {whole(costs['bytes_per_doc'])} bytes per document, "
-        f"index {size(costs['index_bytes'])}, {rate}."
-    )
+    return ", ".join(parts) + "."
 
 
 def _queries(decision: Values) -> int:
@@ -97,38 +94,35 @@ def _queries(decision: Values) -> int:
 
 
 def _caveats(decision: Values, _: Values) -> str:
-    return _bullets(
-        [_plain(c) for c in decision.get("caveats", [])], "No caveat was found by the rules that look for them."
-    )
+    found = [_plain(caveat) for caveat in decision.get("caveats", [])]
+    return _bullets(found, "No caveat was found by the rules that look for them.")
 
 
 def _context(decision: Values, manifest: Values) -> str:
     sets = [
-        f"{_plain(name)}: {whole(about['documents'])} documents, {whole(about['scored_queries'])} scored queries, weight {about['weight']:g}, "
-        f"labels from {_plain(about['label_source'])}{', guarded' if about['guard'] else ''}"
+        f"{_plain(name)}: {whole(about['documents'])} documents, {whole(about['scored_queries'])} scored queries, "
+        f"weight {about['weight']:g}{', guarded' if about['guard'] else ''}, labels: {_plain(about['label_source'])}"
         for name, about in decision["evalsets"].items()
     ]
-    machine = manifest["machine"]
-    place = f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, accelerator: {machine['accelerator']}"
-    funnel = decision["funnel"]
-    return (
-        f"{whole(funnel['candidates'])} candidates were measured on {len(sets)} eval set{'' if len(sets) == 1 else 's'}:\n\n"
-        f"{_bullets(sets, '* none')}\n\nSpeeds were taken on: {_plain(place)}."
-    )
+    m = manifest["machine"]
+    place = f"{m['processor']}, {m['cores']} cores, {m['memory_gb']} GB, accelerator: {m['accelerator']}"
+    plural = "" if len(sets) == 1 else "s"
+    asked = f"{whole(decision['funnel']['candidates'])} candidates were asked for, on {len(sets)} eval set{plural}:"
+    return f"{asked}\n\n{_bullets(sets, '* none')}\n\nThe machine: {_plain(place)}."
 
 
 def _limits(decision: Values, _: Values) -> str:
     policy = decision["policy"]
-    named = [f"{_plain(limit(key, value))}" for key, value in policy["limits"].items() if value is not None]
-    reference = (
-        "the best candidate that meets every limit" if policy["reference"] == "best" else _plain(policy["reference"])
-    )
+    named = [_plain(limit(key, value)) for key, value in policy["limits"].items() if value is not None]
+    best = "the best candidate that meets every limit"
+    reference = best if policy["reference"] == "best" else _plain(policy["reference"])
     return (
         f"Fixed on {decision['created'][:10]}, when the sweep first ran, as policy {_plain(policy['name'])}.\n\n"
         f"{_bullets(named, '* No limit was set.')}\n\n"
-        f"A candidate counts as good enough when its mean {metric(decision['metric'])} is shown to lie at most {policy['margin']:g} below "
-        f"that of {reference}, at {percent(policy['confidence'])} confidence over all comparisons at once. Of those, the cheapest by "
-        f"{', then '.join(limit(key) for key in policy['order'])} is picked. No limit was relaxed."
+        f"A candidate counts as good enough when its mean {metric(decision['metric'])} is shown to lie at most "
+        f"{policy['margin']:g} below that of {reference}, at {percent(policy['confidence'])} confidence over all "
+        f"comparisons at once. Of those, the cheapest by {', then '.join(limit(key) for key in policy['order'])} "
+        "is picked. No limit was relaxed."
     )
 
 
@@ -136,7 +130,7 @@ def _funnel(decision: Values, _: Values) -> str:
     f = decision["funnel"]
     end = "The cheapest of them is the pick." if decision["pick"] else "None was picked."
     return (
-        f"{whole(f['variants'])} configurations are {whole(f['candidates'])} candidates (batch size changes only speed). "
+        f"{whole(f['variants'])} configurations are {whole(f['candidates'])} candidates, batch size aside. "
         f"{whole(f['with_result'])} finished on every eval set, {whole(f['within_limits'])} meet every limit, "
         f"{whole(f['proven'])} are shown to lie within the margin. {end}"
     )
@@ -148,35 +142,39 @@ def _compared(decision: Values, _: Values) -> str:
     heads = ("Candidate", metric(decision["metric"]), "vs reference", "at worst", "p95 (ms)", "B/doc", "Why not")
     lines = [
         (
-            ("▶ " if e["id"] == decision["pick"] else "") + _plain(e["label"]), score(e["score"]), signed(e["difference"]),
-            signed(e.get("lower")), number(e["costs"]["query_p95_ms"]), whole(e["costs"]["bytes_per_doc"]), _plain(e["why_not"]) or ABSENT,
+            ("▶ " if e["id"] == decision["pick"] else "") + _plain(e["label"]),
+            score(e["score"]),
+            signed(e["difference"]),
+            signed(e.get("lower")),
+            number(e["costs"]["query_p95_ms"]),
+            whole(e["costs"]["bytes_per_doc"]),
+            _plain(e["why_not"]) or ABSENT,
         )
         for e in entries
-    ]  # fmt: skip
+    ]
     left = len(decision["candidates"]) - len(entries)
-    return _table(heads, lines) + (
-        f"\n\n{left} lower-scoring candidates are in decision.json and on the page." if left else ""
-    )
+    rest = f"\n\n{left} lower-scoring candidates are in decision.json and on the page." if left else ""
+    return _table(heads, lines) + rest
 
 
 def _change(decision: Values, _: Values) -> str:
     found = decision.get("changes", [])
     lines = [(_plain(c["if"]), _plain(c["then"]), "yes" if c["changes"] else "no") for c in found]
-    return _table(("If", "then choose", "changes?"), lines) if lines else "Nothing was picked, so nothing was varied."
+    return _table(("If", "then choose", "changes?"), lines) if lines else "Nothing was varied."
 
 
 def _evidence(decision: Values, _: Values) -> str:
     shown = [e for e in decision["candidates"] if e["difference"] is not None and e["id"] != decision["reference"]]
-    text = f"{whole(_queries(decision))} queries were scored, paired over all candidates. "
+    text = f"{whole(_queries(decision))} queries were scored, the same for all candidates. "
     if shown:
         found = [e["detectable"] for e in shown]
         text += (
-            f"Against the reference, differences from {min(found):.3f} (the most alike candidate) to {max(found):.3f} (the least alike) "
-            "can be detected with 80 % power. "
+            f"Against the reference, differences from {min(found):.3f} (the most alike candidate) to {max(found):.3f} "
+            "(the least alike) can be detected with 80 % power. "
         )
     judged = [v for e in decision["candidates"] for v in e["judged_at_10"].values() if v is not None]
     if judged:
-        text += f"Between {percent(min(judged))} and {percent(max(judged))} of the ten documents shown first were judged by somebody."
+        text += f"Of the ten documents shown first, {percent(min(judged))} to {percent(max(judged))} were judged."
     return text
 
 
@@ -188,15 +186,16 @@ def _consequences(decision: Values, _: Values) -> str:
     pick = _entry(decision, "pick")
     if pick is None:
         return "What runs today stays. More queries, other limits or other candidates are needed before a change."
-    documents, rate = max((a["documents"] for a in decision["evalsets"].values()), default=0), pick["docs_per_s"]
-    stored = pick["costs"]["bytes_per_doc"]
+    documents = max((about["documents"] for about in decision["evalsets"].values()), default=0)
+    stored, rate = pick["costs"]["bytes_per_doc"], pick["docs_per_s"]
     lines = [f"A million documents take {size(stored * 1e6)} of index." if stored else "The index size is not known."]
     if rate:
-        lines.append(f"Re-embedding the {whole(documents)} documents of the largest eval set takes about {_span(documents / rate)} on this "
-                     f"machine, a million about {_span(1e6 / rate)}.")  # fmt: skip
-    lines.append(
-        "Vectors of another model, dimension or pooling cannot be mixed with these; a change means a full re-embedding."
-    )
+        corpus, million = _span(documents / rate), _span(1e6 / rate)
+        lines.append(
+            f"Re-embedding the {whole(documents)} documents of the largest eval set takes about {corpus} on this "
+            f"machine, a million such documents about {million}."
+        )
+    lines.append("Vectors of another model, dimension or pooling cannot be mixed with these: a change re-embeds all.")
     return _bullets(lines, "")
 
 
@@ -210,8 +209,9 @@ def _span(seconds: float) -> str:
 def _review(_: Values, manifest: Values) -> str:
     day = date.fromisoformat(str(manifest["created"])[:10])
     return (
-        f"Proposed. It counts once a named person enters themselves under decision-makers and sets the status to accepted. Review by "
-        f"{_later(day)}, or earlier when the corpus, the queries or the candidates change. New data makes a new record that supersedes this one."
+        "Proposed. It counts once a named person enters themselves under decision-makers and sets the status to "
+        f"accepted. Review by {_later(day)}, or earlier when the corpus, the queries or the candidates change. "
+        "New data makes a new record that supersedes this one."
     )
 
 
@@ -219,7 +219,8 @@ def _reproduce(decision: Values, manifest: Values) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(manifest["machine"]["versions"].items()))
     sets = [f"{_plain(name)}: sha256 {about['sha256']}" for name, about in decision["evalsets"].items()]
     pick = f"\n\nPick: candidate {decision['pick']}." if decision["pick"] else ""
-    return f"The command was:\n\n{_code(manifest['command'])}\n\n{_bullets(sets, '')}\n\nPython {manifest['machine']['python']}, {_plain(versions)}.{pick}"
+    command, python = _code(manifest["command"]), manifest["machine"]["python"]
+    return f"The command was:\n\n{command}\n\n{_bullets(sets, '')}\n\nPython {python}, {_plain(versions)}.{pick}"
 
 
 def _fixed(text: str) -> Callable[[Values], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,6 +50,7 @@ class _Run(NamedTuple):
     config: Mapping[str, Any]
     folder: Path
     say: Say
+    alone: bool
 
     def key(self, variant: Variant) -> str:
         """Key of the variant's quality record."""
@@ -60,7 +61,7 @@ class _Run(NamedTuple):
 def run_sweep(jobs: Sequence[Job], command: str, say: Say) -> Outcome:
     """Plan, load, evaluate, time; every record is on disk as soon as it exists, so a killed sweep continues."""
     run = _prepare(jobs, say)
-    bench = Bench(run.config["timing"], run.records, run.source, say)
+    bench = Bench(run.config["timing"], run.records, run.source, say, run.config["retry"] == "failed")
     say(_headline(run))
     manifest = manifest_of(run.plan, jobs, {name: task.evalset for name, task in run.tasks.items()}, command)
     manifest["variants"] = [
@@ -72,7 +73,7 @@ def run_sweep(jobs: Sequence[Job], command: str, say: Say) -> Outcome:
     write_manifest(run.folder, manifest)
     if run.config["timing"]["scenario"] != "none":
         computed += bench.time_all(_timeable(run))
-    return _outcome(run, computed)
+    return _outcome(run, computed, {key for v in manifest["variants"] for key in v["timings"].values()})
 
 
 def plan_sweep(jobs: Sequence[Job]) -> str:
@@ -98,19 +99,21 @@ def _prepare(jobs: Sequence[Job], say: Say) -> _Run:
     device = resolve_device(str(config["device"])) if plan.needs() else "cpu"
     source = StoredVectors(Path(config["store_dir"]), device, plan.needs(), say)
     folder = Path(config["results_dir"]) / sweep_name(jobs)
-    return _Run(plan.on(device), _load_tasks(jobs), Records(folder / "records"), source, config, folder, say)
+    return _Run(plan.on(device), _load_tasks(jobs), Records(folder / "records"), source, config, folder, say, len(jobs) == 1)
 
 
 def _evaluate_all(run: _Run) -> int:
     pending = {}
     for variant in run.plan.variants:
         known = run.records.get(key := run.key(variant))
+        if run.alone and known is not None and known.status == "skipped":
+            raise HarnessError(known.reason)
         if known is None or (known.status == "failed" and run.config["retry"] == "failed"):
             pending[key] = variant
     executor = build(run.config["executor"], run.config["trusted"])
     outcomes = executor.run(pending.values(), lambda v: _evaluate(run, v))
     for number, record in enumerate(outcomes, start=1):
-        if record.status == "skipped" and len(run.plan.variants) == 1:
+        if record.status == "skipped" and run.alone:
             raise HarnessError(record.reason)
         run.records.put(record)
         run.say(f"[{number}/{len(pending)}] {_line(record)}")
@@ -180,8 +183,9 @@ def _line(record: Record) -> str:
     return f"{start} {record.status.upper()} {record.reason}"
 
 
-def _outcome(run: _Run, computed: int) -> Outcome:
+def _outcome(run: _Run, computed: int, timings: Collection[str]) -> Outcome:
     found = [run.records.get(key) for key in {run.key(v) for v in run.plan.variants}]
     states = [r.status for r in found if r is not None]
-    failed = states.count("failed") + len(run.plan.failures)
+    slow = [r for key in timings if (r := run.records.get(key)) is not None and r.status == "failed"]
+    failed = states.count("failed") + len(run.plan.failures) + len(slow)
     return Outcome(run.folder, states.count("ok"), failed, states.count("skipped"), computed)

@@ -63,7 +63,7 @@ def _inline(svg: str, name: str, size: tuple[int, int], about: str, tips: Mappin
     for gid, tip in tips.items():
         own, _, key = gid.partition("@")
         link = f' data-c="{html.escape(key)}"' if key else ""
-        start = f'<g id="{own if own.startswith(name) else f"{name}-{own}"}" class="mark"{link}>'
+        start = f'<g id="{own}" class="mark"{link}>'
         body = body.replace(f'<g id="{name}-{html.escape(gid)}">', f"{start}<title>{html.escape(tip)}</title>")
     head = f'<svg class="plot" role="img" viewBox="0 0 {size[0]} {size[1]}" style="max-width:{size[0]}px"'
     return f'{head} aria-label="{html.escape(about)}">\n{body.strip()}\n'
@@ -78,6 +78,7 @@ def _tag(tag: str, name: str) -> str:
     )
     for tone, colour in TONES.items():
         tag = tag.replace(colour, f"var(--{tone})")
+    tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag)
     return re.sub(r"font: ((?:bold )?)([\d.]+)px [^;\"]*", _font, tag)
 
 

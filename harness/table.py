@@ -88,6 +88,9 @@ def _row(sweep: Sweep, variant: Mapping[str, Any], floats: Mapping[str, Any]) ->
     row |= {k: record.values[k] for k in KEYS + MORE if k in record.values}
     row["dim"] = int(record.values["dimensions"]) if "dimensions" in record.values else row["dim"]
     row["overlap_at_10"] = _overlap(record, floats.get(_family(variant)))
+    for kind, key in variant["timings"].items():
+        if key in sweep.records and sweep.records[key].status != "ok":
+            row["warnings"].append(f"{kind} was not timed: {sweep.records[key].reason}")
     return row | _speeds(sweep, variant)
 
 
@@ -95,7 +98,8 @@ _LABELS = ("model", "retriever", "pooling", "dim", "quantization", "index")
 
 
 def _speeds(sweep: Sweep, variant: Mapping[str, Any]) -> Row:
-    taken = {kind: sweep.records[key] for kind, key in variant["timings"].items() if key in sweep.records}
+    known = {kind: sweep.records[key] for kind, key in variant["timings"].items() if key in sweep.records}
+    taken = {kind: record for kind, record in known.items() if record.status == "ok"}
     speeds: Row = {k: taken["index"].values[k] for k in ("docs_per_s", "tokens_per_s") if k in _values(taken, "index")}
     expected = {"search", "encode"} & set(variant["timings"])
     if "search" in taken and expected <= set(taken):

@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,7 +56,7 @@ def sample(
 
 
 def interleaved(
-    calls: Mapping[str, Callable[[], None]], repeats: int, clock: Clock = time.perf_counter
+    calls: Mapping[str, Callable[[], object]], repeats: int, clock: Clock = time.perf_counter
 ) -> dict[str, Doubles]:
     """Seconds, float64 [repeats], of each call; all in turn each round, so drift of the machine meets them alike."""
     for call in calls.values():
@@ -149,6 +150,7 @@ def _processor() -> str:
     return platform.processor() or "unknown"
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return version(package)

@@ -48,7 +48,7 @@ def write_task(
 
 def sweep(*words: str, said: list[str] | None = None) -> Outcome:
     """Run `words` on the task `tiny` without timing, unless they say otherwise."""
-    return run_sweep(compose(["task=tiny", "timing=none", *words]), "harness run", (said or []).append)
+    return run_sweep(compose(["task=tiny", "timing=none", *words]), "harness run", (said if said is not None else []).append)
 
 
 def table_of(outcome: Outcome) -> list[Row]:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.encoders.hashing import Hashing
 from harness.launch import compose
-from harness.plan import Plan, make_plan, sweep_name
+from harness.plan import Plan, common_config, make_plan, sweep_name
 from harness.types import HarnessError, Unavailable
 
 
@@ -19,7 +19,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def planned(*words: str) -> Plan:
-    return make_plan(compose(["task=tiny", *words]))
+    jobs = compose(["task=tiny", *words])
+    common_config(jobs)
+    return make_plan(jobs)
 
 
 def refused(*words: str) -> str:
@@ -89,7 +91,7 @@ def test_excluding_everything_is_refused() -> None:
         (["+quantization.clip=0.9"], "no parameter 'clip'"),
         (["model._target_=os.system"], "not a part"),
         (["model._target_=harness.encoders.hashing.Hashin"], "Hashin"),
-        (["model={card: {}}"], "_target_"),
+        (["~model._target_"], "_target_"),
     ],
 )
 def test_a_wrong_parameter_is_one_line(words: list[str], said: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,7 @@ def test_changed_judgements_are_scored_anew() -> None:
 
 def test_changed_libraries_are_scored_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     sweep("model=bm25", "sweep=s")
-    monkeypatch.setattr("harness.runner.versions", lambda: {"bm25s": "99"})
+    monkeypatch.setattr("harness.plan.versions", lambda: {"bm25s": "99"})
     assert sweep("model=bm25", "sweep=s").computed == 1
 
 
@@ -136,12 +135,11 @@ def test_alone_it_is_an_error_also_when_a_sweep_of_that_name_remembers_it() -> N
 
 
 @pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     def explode(self: Cls, states: Any, mask: Any) -> Any:
         raise ZeroDivisionError("first line\nsecond line")
 
     monkeypatch.setattr(Cls, "pool", explode)
-    return monkeypatch
 
 
 @pytest.mark.usefixtures("broken")
@@ -156,14 +154,6 @@ def test_a_part_that_raises_becomes_a_failed_record_with_its_traceback_and_the_o
     (record,) = [r for r in found if r.status == "failed"]
     assert "in explode" in record.provenance["traceback"]
     assert any("FAILED ZeroDivisionError" in line for line in said)
-
-
-def test_a_failed_job_runs_again_only_when_asked(broken: pytest.MonkeyPatch) -> None:
-    sweep("model=hashing", "pooling=mean,cls")
-    broken.undo()
-    broken.setenv("HYDRA_FULL_ERROR", "1")
-    broken.chdir(Path.cwd())
-    assert sweep("model=hashing", "pooling=mean,cls", f"results_dir={Path('results').absolute()}").computed in (0, 2)
 
 
 def test_retry_failed_computes_the_failed_ones_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +184,15 @@ def test_a_model_whose_hub_does_not_answer_is_a_failed_row_and_the_others_finish
     lost = [row for row in table_of(outcome) if row["status"] == "failed"]
     assert {(r["model"], r["quantization"]) for r in lost} == {("bge-small-en-v1.5", "float32"), ("bge-small-en-v1.5", "int8")}
     assert all("hub does not answer" in r["reason"] and r["candidate_id"] is None for r in lost)
+
+
+def test_a_skip_in_a_sweep_of_which_little_is_left_is_still_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(hub_id: str, revision: str | None, package: str) -> None:
+        raise Unavailable(f"{hub_id}: the hub does not answer")
+
+    monkeypatch.setattr("harness.encoders.sentence_transformer.snapshot", away)
+    outcome = sweep("model=hashing,bge-small-en-v1.5", "dim=65")
+    assert (outcome.done, outcome.skipped, outcome.failed) == (0, 1, 1)
 
 
 # Killed --------------------------------------------------------------------------------------------------------
@@ -229,11 +228,6 @@ def test_a_damaged_record_is_computed_again_and_comes_out_the_same() -> None:
 
 
 # Identity ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Folder(Hashing):
-    """A model that is its folder: the words' seed is the content of a file."""
 
 
 def test_the_name_of_a_model_is_not_its_identity(monkeypatch: pytest.MonkeyPatch, encoded: list[int]) -> None:

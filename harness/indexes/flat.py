@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.ranking import best, id_order, settled, stacked
-from harness.types import Floats, HarnessError, Ints, Ranking
+from harness.ranking import best, check_finite, id_order, settled, stacked
+from harness.types import Floats, Ints, Ranking
 
 _ROUNDING = 4e-6  # over the error of a float32 product of unit vectors: whatever may reach the k is scored again
 
@@ -26,7 +26,7 @@ class Flat:
 
     def build(self, documents: Floats, ids: Sequence[str]) -> BuiltFlat:
         """Index over float32 [n, d] documents; HarnessError if a value is not finite."""
-        _check_finite(documents, "document")
+        check_finite(documents, "document")
         return BuiltFlat(documents, id_order(ids), self.block)
 
 
@@ -41,7 +41,7 @@ class BuiltFlat:
 
     def search(self, queries: Floats, k: int, excluded: Ints) -> Ranking:
         """The k best documents for each of float32 [q, d] queries by inner product (see `BuiltIndex`)."""
-        _check_finite(queries, "query")
+        check_finite(queries, "query")
         rows = max(1, self.block // len(self.documents))
         parts = [self._block(queries[i : i + rows], k, excluded[i : i + rows]) for i in range(0, len(queries), rows)]
         return stacked([ranking for part in parts for ranking in part])
@@ -60,12 +60,3 @@ class BuiltFlat:
         exact = self.documents[candidates].astype(np.float64) @ query.astype(np.float64)
         largest = float(np.linalg.norm(query)) * self.longest
         return best(candidates, settled(exact, largest), self.order, k)
-
-
-def _check_finite(vectors: Floats, what: str) -> None:
-    finite = np.isfinite(vectors).all(axis=1)
-    if not finite.all():
-        raise HarnessError(
-            f"{int((~finite).sum())} of {len(vectors)} {what} vectors are not finite "
-            f"(first: row {int(np.argmin(finite))}); the model is broken at this dtype. Try dtype=float32"
-        )

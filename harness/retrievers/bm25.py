@@ -73,17 +73,21 @@ class Bm25Searcher:
 
         tokens = bm25s.tokenize([self.texts[query]], return_ids=False, **self._options)[0]
         known = [t for t in tokens if t in self._words]
-        scores = self._scores(known)
-        if self.excluded[query] >= 0:
-            scores[self.excluded[query]] = 0
-        found = np.flatnonzero(scores > 0)
-        exact: Doubles = scores[found].astype(np.float64)
+        found = self._containing(known)
+        found = found[found != self.excluded[query]]
+        exact: Doubles = self._scores(known)[found].astype(np.float64)
         return best(found, np.round(exact, 9), self.order, k)
+
+    def _containing(self, tokens: list[str]) -> NDArray[np.int64]:
+        # Not "score above 0": bm25l and bm25+ give every document a score, robertson gives frequent words none.
+        starts, rows = self._index.scores["indptr"], self._index.scores["indices"]
+        columns = [rows[starts[t] : starts[t + 1]] for t in self._index.get_tokens_ids(tokens)]
+        return np.unique(np.concatenate(columns)).astype(np.int64) if columns else np.zeros(0, dtype=np.int64)
 
     def _scores(self, tokens: list[str]) -> NDArray[np.float32]:
         if not tokens:
             return np.zeros(len(self.order), dtype=np.float32)
-        return np.array(self._index.get_scores(tokens), dtype=np.float32)
+        return np.asarray(self._index.get_scores(tokens), dtype=np.float32)
 
     def _sizes(self, documents: int) -> Mapping[str, float]:
         arrays = sum(np.asarray(a).nbytes for a in self._index.scores.values() if isinstance(a, np.ndarray))
@@ -94,8 +98,11 @@ class Bm25Searcher:
 def _tokenizer_options(part: Bm25) -> dict[str, Any]:
     import Stemmer
 
-    if part.language not in _STOPWORDS or part.language not in Stemmer.algorithms():
-        raise Inapplicable(f"BM25 has no stop words for {part.language!r}; use one of {', '.join(sorted(_STOPWORDS))}")
+    if part.stopwords == "language" and part.language not in _STOPWORDS:
+        known = ", ".join(sorted(_STOPWORDS))
+        raise Inapplicable(f"BM25 has no stop words for {part.language!r}; use one of {known}, or stopwords=none")
+    if part.stemmer == "snowball" and part.language not in Stemmer.algorithms():
+        raise Inapplicable(f"BM25 has no stemmer for {part.language!r}; use stemmer=none")
     return {
         "stopwords": _STOPWORDS[part.language] if part.stopwords == "language" else [],
         "stemmer": Stemmer.Stemmer(part.language) if part.stemmer == "snowball" else None,

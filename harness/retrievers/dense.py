@@ -20,7 +20,7 @@ from harness.protocols import (
     Reduction,
     VectorSource,
 )  # fmt: skip
-from harness.ranking import best, id_order, own_documents, settled, stacked
+from harness.ranking import best, check_finite, id_order, own_documents, settled, stacked
 from harness.types import EvalSet, Floats, Inapplicable, Ints, Ranking, Vectors
 
 
@@ -51,6 +51,8 @@ class Dense:
         similarity = self._similarity()
         documents = source.vectors(self.encoder, self.pooling, "document", evalset.documents.texts)
         queries = source.vectors(self.encoder, self.pooling, "query", evalset.queries.texts)
+        check_finite(documents.rows, "document")
+        check_finite(queries.rows, "query")
         reduction = self.reduction.fit(documents.rows)
         sides = _Sides(*(_scaled(reduction.apply(side.rows), similarity) for side in (documents, queries)))
         return DenseSearcher(self, evalset, sides, _cut(documents), self._warnings(similarity, documents))

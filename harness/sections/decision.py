@@ -9,8 +9,6 @@ from typing import Any, ClassVar, NamedTuple
 from harness.page import fill, metric, number, percent, score, size, whole
 from harness.report import Entry, Report
 
-_NO_LIMIT = "no limit set"
-
 
 class _Card(NamedTuple):
     value: str
@@ -84,14 +82,16 @@ def _cards(report: Report, shown: Entry) -> list[_Card]:
     bound = f", at most {number(upper)} at 95 %" if upper is not None else ""
     return [
         _quality(report, shown),
-        _Card(_with(number(costs["query_p95_ms"]), "ms"), f"query p95{bound}", f"limit {p95:g} ms" if p95 else _NO_LIMIT),
-        _Card(
-            _with(whole(costs["bytes_per_doc"]), "B"), "per document", f"limit {whole(bytes_)} B" if bytes_ else _NO_LIMIT
-        ),
-        _Card(size(costs["index_bytes"]), "index", f"limit {size(index)}" if index else _NO_LIMIT),
+        _Card(_with(number(costs["query_p95_ms"]), "ms"), f"query p95{bound}", _limit(p95, f"{p95 or 0:g} ms")),
+        _Card(_with(whole(costs["bytes_per_doc"]), "B"), "per document", _limit(bytes_, f"{whole(bytes_)} B")),
+        _Card(size(costs["index_bytes"]), "index", _limit(index, size(index))),
         _Card(number(shown["docs_per_s"]), *_rate(report, shown)),
         _evidence(report),
     ]
+
+
+def _limit(value: float | None, shown: str) -> str:
+    return "no limit set" if value is None else f"limit {shown}"
 
 
 def _with(text: str, unit: str) -> str:

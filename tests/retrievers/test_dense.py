@@ -1,0 +1,188 @@
+"""Search by one vector a text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.encoders.hashing import Hashing
+from harness.indexes.flat import Flat
+from harness.poolings.cls import Cls
+from harness.poolings.max import Max
+from harness.poolings.mean import Mean
+from harness.poolings.native import Native
+from harness.quantizers.binary import Binary
+from harness.quantizers.float16 import Float16
+from harness.quantizers.float32 import Float32
+from harness.quantizers.int8 import Int8
+from harness.reductions.truncate import Truncate
+from harness.retrievers.dense import Dense, DenseSearcher
+from harness.types import EvalSet, HarnessError, Inapplicable, Traits
+from tests.material import Encoding, Given, clustered, evalset
+
+
+@dataclass(frozen=True)
+class Claims(Hashing):
+    """An encoder that says of itself what a test wants."""
+
+    similarity: str = "cosine"
+    pooling: str = "cls"
+
+    def traits(self) -> Traits:
+        return Traits(self.similarity, self.pooling, 5, ("a warning of its own",))
+
+
+def numbered(documents: int, queries: int, **more: Any) -> EvalSet:
+    return evalset({f"d{i:04}": "" for i in range(documents)}, {f"q{i}": "" for i in range(queries)}, {}, **more)
+
+
+def dense(quantizer: Any = Float32(), pooling: Any = Native(), encoder: Any = Hashing(), **more: Any) -> Dense:  # noqa: B008
+    return Dense(encoder, pooling, more.pop("reduction", Truncate()), quantizer, Flat(), **more)
+
+
+def searcher(part: Dense, documents: Any, queries: Any, **more: Any) -> DenseSearcher:
+    return part.prepare(numbered(len(documents), len(queries)), Given(documents, queries, **more))
+
+
+DOCUMENTS, QUERIES = clustered(400, 64, 1), clustered(30, 64, 2)
+
+
+def test_cosine_ranks_by_angle_and_dot_by_length_too() -> None:
+    documents, queries = [[1, 0], [6, 6], [0, 3]], [[1.0, 0.1]]
+    assert searcher(dense(similarity="cosine"), documents, queries).rank(3).documents.tolist() == [[0, 1, 2]]
+    assert searcher(dense(similarity="dot"), documents, queries).rank(3).documents.tolist() == [[1, 0, 2]]
+    cosine = searcher(dense(), documents, queries).rank(1).scores[0, 0]
+    assert cosine == pytest.approx(1 / np.sqrt(1.01), abs=1e-6)
+
+
+def test_a_zero_vector_is_ranked_last_by_cosine_and_breaks_nothing() -> None:
+    assert searcher(dense(), [[0, 0], [1, 1]], [[1, 1]]).rank(2).documents.tolist() == [[1, 0]]
+
+
+def test_the_similarity_is_the_models_own_unless_named_and_a_change_is_said() -> None:
+    documents, queries = [[1, 0], [6, 6]], [[1.0, 0.1]]
+    own = searcher(dense(encoder=Claims(similarity="dot")), documents, queries)
+    assert own.rank(1).documents.tolist() == [[1]]
+    other = searcher(dense(encoder=Claims(similarity="dot"), similarity="cosine"), documents, queries)
+    assert other.rank(1).documents.tolist() == [[0]]
+    assert any("similarity cosine differs from the model's own (dot)" in w for w in other.warnings)
+    assert not any("similarity" in w for w in own.warnings)
+
+
+def test_a_similarity_that_is_not_searched_is_inapplicable() -> None:
+    with pytest.raises(Inapplicable, match="euclidean"):
+        searcher(dense(encoder=Claims(similarity="euclidean")), DOCUMENTS, QUERIES)
+
+
+def test_mean_pooling_on_a_cls_model_is_never_put_on_without_a_word() -> None:
+    warned = searcher(dense(pooling=Mean(), encoder=Claims()), DOCUMENTS, QUERIES).warnings
+    assert any("pooling mean overrides the model's own (cls)" in w for w in warned)
+    for right in (Native(), Cls()):
+        quiet = searcher(dense(pooling=right, encoder=Claims()), DOCUMENTS, QUERIES).warnings
+        assert not any("pooling" in w for w in quiet)
+    assert "a warning of its own" in quiet
+
+
+def test_documents_cut_at_the_models_limit_are_counted_in_documents_and_tokens() -> None:
+    found = searcher(dense(encoder=Claims()), DOCUMENTS[:4], QUERIES, tokens=[5, 5, 2, 3], full=[15, 10, 2, 3])
+    assert found.facts["documents_cut"] == 0.5
+    assert found.facts["tokens_cut"] == 0.5
+    assert any(w.startswith("50.0% of documents") and "limit of 5 tokens; 50.0% of all tokens" in w for w in found.warnings)
+    whole = searcher(dense(), DOCUMENTS, QUERIES)
+    assert whole.facts["documents_cut"] == whole.facts["tokens_cut"] == 0
+    assert whole.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "rescore", "a_document", "overhead"),
+    [
+        (Float32(), 0, 1536, 0), (Float16(), 0, 768, 0), (Int8(), 0, 384, 2 * 4 * 384), (Binary(), 0, 48, 0),
+        (Binary(), 4, 48 + 1536, 0), (Int8(), 4, 384 + 1536, 2 * 4 * 384),
+    ],
+)  # fmt: skip
+def test_bytes_are_those_stored_rescoring_copy_included(quantizer: Any, rescore: int, a_document: int, overhead: int) -> None:
+    facts = searcher(dense(quantizer, rescore=rescore), clustered(50, 384, 1), clustered(3, 384, 2)).facts
+    assert facts["bytes_per_doc"] == a_document
+    assert facts["index_bytes"] == 50 * a_document + overhead
+    assert facts["ram_bytes"] + facts["rescoring_bytes"] == facts["index_bytes"]
+    assert facts["rescoring_bytes"] == (50 * 1536 if rescore else 0)
+    assert facts["dimensions"] == 384
+
+
+def test_a_cut_dimension_is_what_is_stored() -> None:
+    assert searcher(dense(Binary(), reduction=Truncate(20)), DOCUMENTS, QUERIES).facts["bytes_per_doc"] == 3
+
+
+@pytest.mark.parametrize("quantizer", [Binary(), Int8(), Float16()])
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+def test_rescoring_a_shortlist_of_everything_is_the_float_ranking(quantizer: Any, similarity: Any) -> None:
+    documents = DOCUMENTS * (1 + np.arange(400)[:, None] % 5).astype(np.float32)
+    exact = searcher(dense(similarity=similarity), documents, QUERIES).rank(10)
+    again = searcher(dense(quantizer, rescore=40, similarity=similarity), documents, QUERIES).rank(10)
+    assert np.array_equal(again.documents, exact.documents)
+    np.testing.assert_allclose(again.scores, exact.scores, atol=1e-9)
+
+
+def test_rescoring_a_short_list_orders_it_by_float_scores_and_helps() -> None:
+    exact, plain, rescored = (
+        searcher(part, DOCUMENTS, QUERIES).rank(10).documents for part in (dense(), dense(Binary()), dense(Binary(), rescore=4))
+    )
+    shared = [np.mean([len(set(a) & set(b)) for a, b in zip(exact, other, strict=True)]) for other in (plain, rescored)]
+    assert shared[1] > shared[0] + 1
+    shortlist = searcher(dense(Binary()), DOCUMENTS, QUERIES).rank(40).documents
+    assert all(set(row) <= set(pool) for row, pool in zip(rescored, shortlist, strict=True))
+    scores = np.take_along_axis(QUERIES @ DOCUMENTS.T, rescored, axis=1)
+    assert (np.diff(scores, axis=1) <= 1e-6).all()
+
+
+def test_a_negative_rescore_is_inapplicable() -> None:
+    with pytest.raises(Inapplicable, match="rescore=-1"):
+        searcher(dense(rescore=-1), DOCUMENTS, QUERIES)
+
+
+def test_what_is_fitted_is_fitted_on_documents_alone() -> None:
+    few = searcher(dense(Int8()), DOCUMENTS, QUERIES)
+    odd = searcher(dense(Int8()), DOCUMENTS, np.concatenate([QUERIES, 100 * QUERIES[:3] - 5]))
+    assert np.array_equal(odd.rank(10).documents[:30], few.rank(10).documents)
+
+
+def test_vectors_given_are_not_edited() -> None:
+    documents, queries = 3 * DOCUMENTS, 3 * QUERIES
+    kept = documents.tobytes(), queries.tobytes()
+    for quantizer in (Float32(), Float16(), Int8(), Binary()):
+        for similarity in ("cosine", "dot"):
+            searcher(dense(quantizer, similarity=similarity, rescore=2), documents, queries).rank(5)  # type: ignore[arg-type]
+    assert (documents.tobytes(), queries.tobytes()) == kept
+
+
+@pytest.mark.parametrize("quantizer", [Float32(), Float16(), Int8(), Binary()])
+@pytest.mark.parametrize("side", ["document", "query"])
+def test_vectors_that_are_not_finite_are_refused_and_never_ranked(quantizer: Any, side: str) -> None:
+    documents, queries = DOCUMENTS.copy(), QUERIES.copy()
+    (documents if side == "document" else queries)[2, 5] = np.nan
+    with pytest.raises(HarnessError, match="finite"):
+        searcher(dense(quantizer), documents, queries).rank(5)
+
+
+def test_a_constant_encoder_ranks_by_id_for_every_query() -> None:
+    ranking = searcher(dense(), np.ones((50, 8)), np.ones((4, 8))).rank(10)
+    assert ranking.documents.tolist() == [list(range(49, 39, -1))] * 4
+    assert not ranking.complete.any()
+
+
+def test_a_text_is_found_by_its_own_words_end_to_end() -> None:
+    texts = {"a": "reset the printer", "b": "change a password", "c": "printer is offline", "d": "vpn"}
+    data = evalset(texts, {"q": "password change", "r": "printer offline"}, {"q": {"b": 1}})
+    for quantizer in (Float32(), Int8(), Float16(), Binary()):
+        ranking = dense(quantizer, Mean(), Hashing(256)).prepare(data, Encoding()).rank(1)
+        assert ranking.documents[:, 0].tolist() == [1, 2]
+
+
+def test_a_probe_searches_one_query_and_changes_nothing() -> None:
+    found = searcher(dense(Int8(), Max(), rescore=2), DOCUMENTS, QUERIES)
+    before = found.rank(5).documents.tolist()
+    found.probe(3, 5)
+    assert found.rank(5).documents.tolist() == before

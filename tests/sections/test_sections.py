@@ -1,0 +1,146 @@
+"""Sections are parts: found by their file, rebuilt from their description, pure, and empty where there is nothing."""
+
+import re
+
+import pytest
+
+from harness.decide import decide
+from harness.parts import available, build, describe
+from harness.policy import Policy
+from harness.report import Report, anchor, read_report, standard_sections
+from harness.sections.change import Change
+from harness.sections.configurations import Configurations
+from harness.sections.data_health import DataHealth
+from harness.sections.quantization import Quantization
+from harness.sections.timing_health import TimingHealth
+from harness.sections.tradeoffs import Tradeoffs
+from harness.sections.why import Why
+from tests.small_sweep import FOUR, POLICY, candidate, failed, small_sweep
+
+NAMES = sorted(available("sections"))
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    sweep = small_sweep()
+    return read_report(sweep, decide(sweep, POLICY))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_section_is_rebuilt_from_its_description(name: str) -> None:
+    part = available("sections")[name]()
+    assert build(describe(part)) == part
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_section_is_one_element_named_by_its_file_and_the_same_each_time(name: str, report: Report) -> None:
+    part = available("sections")[name]()
+    html = part.render(report)
+    assert html == part.render(report)
+    assert html == "" or re.match(rf'<section id="{anchor(part)}"', html)
+
+
+def test_sections_stand_in_the_order_of_the_page() -> None:
+    assert [anchor(section) for section in standard_sections()] == [
+        "decision", "caveats", "why", "change", "tradeoffs", "quantization", "configurations", "data-health",
+        "timing-health", "reproduce",
+    ]  # fmt: skip
+
+
+def test_the_forest_plot_writes_every_difference_and_marks_the_pick(report: Report) -> None:
+    html = Why().render(report)
+    for entry in report.entries:
+        assert f"{entry['label']}" in html
+    assert "▶ large · mean · 768 · int8" in html
+    assert "large · mean · 768 · float32 (reference)" in html
+    assert html.count('data-c="c') == 4
+    assert "How 4 became 1" in html
+
+
+def test_a_long_forest_keeps_reference_and_pick_and_counts_what_it_leaves_out() -> None:
+    many = [*FOUR, *(candidate(f"m{i}", "float32", 0.3, 500) for i in range(6))]
+    sweep = small_sweep(many)
+    html = Why(most=1).render(read_report(sweep, decide(sweep, POLICY)))
+    assert "8 lower-scoring candidates are left out" in html
+    assert html.count('data-c="c') == 2
+
+
+def test_what_would_change_is_a_row_for_each_assumption(report: Report) -> None:
+    changes = [
+        {"if": "margin 0.5", "then": "small", "changes": True},
+        {"if": "set x left out", "then": "(same)", "changes": False},
+    ]
+    html = Change().render(report._replace(decision={**report.decision, "changes": changes}))
+    assert html.count("<tr>") == 3
+    assert "<strong>yes</strong>" in html
+    assert Change().render(report._replace(decision={**report.decision, "changes": []})) == ""
+
+
+def test_hollow_marks_are_those_that_somebody_faster_and_better_beats(report: Report) -> None:
+    html = Tradeoffs().render(report)
+    plot = html[html.index('aria-label="Mean nDCG@10 against query p95') :]
+    plot = plot[: plot.index("</svg>")]
+    keys = report.keys
+    drawn = re.findall(r'data-c="(c\d+)".*?<use [^>]*style="([^"]*)"', plot, re.S)
+    hollow = {key for key, style in drawn if "fill-opacity: 0" in style}
+    assert len(drawn) == 4
+    beaten = {e["id"] for e in report.entries if e["quantization"] in ("binary",)}
+    assert {keys[i] for i in beaten} <= hollow
+    assert keys[report.decision["reference"]] not in hollow
+    assert keys[next(e["id"] for e in report.entries if e["model"] == "small")] not in hollow
+
+
+def test_quantization_is_compared_with_its_own_float32_and_nothing_else(report: Report) -> None:
+    html = Quantization().render(report)
+    assert html.count("<tr") == 3
+    assert "4.00×" in html
+    assert "−0.0020" in html
+    alone = small_sweep([FOUR[1], FOUR[3]])
+    assert Quantization().render(read_report(alone, decide(alone, Policy(draws=300)))) == ""
+
+
+def test_the_loss_of_a_quantization_lies_inside_its_interval(report: Report) -> None:
+    html = Quantization().render(report)
+    found = re.findall(r'data-v="(-?[\d.]+(?:e-\d+)?)">[+−\d.]+</td><td class="n">\[([+−\d.]+), ([+−\d.]+)\]', html)
+    assert len(found) == 2
+    for loss, low, high in found:
+        assert float(low.replace("−", "-")) <= float(loss) <= float(high.replace("−", "-"))
+
+
+def test_cells_without_a_value_carry_an_empty_sort_value_so_that_they_sort_last() -> None:
+    sweep = failed(small_sweep(), 3, "boom")
+    html = Configurations().render(read_report(sweep, decide(sweep, POLICY)))
+    row = next(r for r in html.split("<tr") if "boom" in r)
+    assert row.count('data-v=""') >= 5
+    assert 'data-in="1"' not in row
+
+
+def test_data_health_counts_sets_judgements_cuts_and_findings() -> None:
+    sweep = small_sweep(tasks=("helpdesk", "scifact"))
+    sweep.manifest["evalsets"]["scifact"]["notes"] = [
+        {"code": "dangling", "level": "warning", "place": "q.tsv:3", "message": "judged document is absent",
+         "effect": "caps recall", "fix": "restore it", "count": 1234}
+    ]  # fmt: skip
+    html = DataHealth().render(read_report(sweep, decide(sweep, POLICY)))
+    for text in (
+        "helpdesk",
+        "scifact",
+        "judged document is absent",
+        "1\u202f234",
+        "caps recall",
+        "90 %",
+        "10 %",
+        "3.00",
+    ):
+        assert text in html
+
+
+def test_timing_health_says_how_latency_is_made_and_repeats_every_warning(report: Report) -> None:
+    html = TimingHealth().render(report)
+    assert "measured apart" in html
+    assert "decoded from the codes" in html
+    assert "Peak memory is not measured yet" in html
+    noisy = next(k for k, r in report.records.items() if r.kind == "timing")
+    record = report.records[noisy]
+    loud = type(record)(**{**record.__dict__, "warnings": ("repeats lie 40% apart",)})
+    assert "repeats lie 40% apart" in TimingHealth().render(report._replace(records={**report.records, noisy: loud}))
