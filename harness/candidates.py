@@ -11,6 +11,7 @@ import numpy as np
 from harness.policy import AT_MOST, Policy
 from harness.table import Row, Sweep, rows
 from harness.types import Doubles, HarnessError
+from harness.wording import limit
 
 _LABELS = ("model", "pooling", "dim", "quantization")
 
@@ -44,7 +45,7 @@ class Breach(NamedTuple):
     @property
     def text(self) -> str:
         """One readable clause."""
-        name = self.limit.replace("_", " ")
+        name = limit(self.limit)
         if self.state == "unknown":
             return f"{name}: not known, limit {self.allowed}"
         shown = f"{self.value:.4g}" if isinstance(self.value, float) else self.value
@@ -56,7 +57,7 @@ def candidates(sweep: Sweep) -> list[Candidate]:
     """Every candidate of the sweep, in the order of the manifest."""
     by_id: dict[str, list[Row]] = {}
     for row in rows(sweep):
-        by_id.setdefault(row["candidate_id"] or f"unplanned {row['model']}", []).append(row)
+        by_id.setdefault(row["candidate_id"] or f"unplanned {label_of(row)}", []).append(row)
     cards = {v["candidate_id"]: v["card"] for v in sweep.manifest["variants"]}
     keys = {(v["candidate_id"], v["task"]): v["quality"] for v in sweep.manifest["variants"]}
     return [_candidate(sweep, cid, group, cards.get(cid, {}), keys) for cid, group in by_id.items()]

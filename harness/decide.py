@@ -15,6 +15,7 @@ from harness.sensitivity import changes, stability
 from harness.stats import Paired, paired, queries_needed
 from harness.table import Sweep
 from harness.types import HarnessError
+from harness.wording import limit
 
 DECIDED, INSUFFICIENT, NOTHING, BIASED = (
     "decided", "insufficient evidence", "nothing meets the limits", "labels favour one engine",
@@ -61,7 +62,12 @@ _ABOUT = ("documents", "queries", "scored_queries", "weight", "guard", "label_so
 def _status(field: Field, verdict: Verdict, policy: Policy) -> str:
     finalists = [field.members[i] for i in np.flatnonzero(verdict.proven)]
     # Candidates whose interval still reaches over the margin are open: nothing is proven of them either way.
-    open_ = (verdict.bounds.high > -policy.margin) & ~verdict.proven & (field.costs < field.costs[verdict.reference])
+    open_ = (
+        (verdict.bounds.high > -policy.margin)
+        & ~verdict.proven
+        & ~verdict.lost
+        & (field.costs < field.costs[verdict.reference])
+    )
     rivals = finalists + [field.members[i] for i in np.flatnonzero(open_)]
     if judged_gap(rivals) > _JUDGED_GAP:
         return BIASED
@@ -109,7 +115,7 @@ def _compared(field: Field, verdict: Verdict, i: int, policy: Policy) -> dict[st
         "difference": float(verdict.difference[i]), "lower": float(verdict.bounds.one_sided[i]),
         "interval": [low, high],
         "wins": sum(p.wins for p in pairs), "ties": sum(p.ties for p in pairs), "losses": sum(p.losses for p in pairs),
-        "sd": spread, "effect": float(verdict.difference[i]) / spread if spread else 0.0,
+        "sd": spread if np.isfinite(spread) else None, "effect": _effect(float(verdict.difference[i]), spread),
         "proven": bool(verdict.proven[i]), "detectable": _detectable(pairs, field.weights),
         "queries_needed": queries_needed(spread, policy.margin), "cost_rank": int(field.costs[i]),
         "verdict": _verdict(low, high, policy.margin),
@@ -119,7 +125,15 @@ def _compared(field: Field, verdict: Verdict, i: int, policy: Policy) -> dict[st
 def _detectable(pairs: Sequence[Paired], weights: Sequence[float]) -> float:
     """Of the weighted mean over eval sets: the sets are independent, so their variances add."""
     shares = np.asarray(weights) / sum(weights)
-    return float(np.sqrt(sum((share * p.detectable) ** 2 for share, p in zip(shares, pairs, strict=True))))
+    found = float(np.sqrt(sum((share * p.detectable) ** 2 for share, p in zip(shares, pairs, strict=True))))
+    return found if np.isfinite(found) else 1.0  # one query detects nothing short of the whole range
+
+
+def _effect(difference: float, spread: float) -> float | None:
+    """Difference in standard deviations; None from a single query, which has none."""
+    if not np.isfinite(spread):
+        return None
+    return difference / spread if spread else 0.0
 
 
 def _pooled(pairs: Sequence[Paired], field: Field) -> float:
@@ -144,9 +158,8 @@ def _why_not(entry: Mapping[str, Any], verdict: Verdict, i: int, policy: Policy)
         if low > -margin:
             return f"an eval set marked guard may lose more than {2 * margin:g}"
         return f"could be {-low:.3f} worse than the reference; the margin is {margin:g}"
-    return (
-        f"proven within the margin, but dearer than the pick by {policy.order[0].replace('_', ' ')} or what follows it"
-    )
+    tied = f"dearer than the pick by {', then '.join(limit(key) for key in policy.order)}"
+    return f"proven within the margin, but {tied}"
 
 
 def _funnel(
@@ -162,12 +175,20 @@ def _funnel(
 
 
 def _needed(field: Field, verdict: Verdict | None, policy: Policy) -> int:
-    """Queries at which the narrowest open question would be settled; 0 where nothing is open."""
+    """Queries at which the narrowest open question would be settled; 0 where nothing is open or it cannot be said.
+
+    An open difference is told from the margin by its distance to it, as observed; what the queries at hand did not
+    settle takes more of them.
+    """
     if verdict is None:
         return 0
-    open_ = [i for i in range(len(field.members)) if not verdict.proven[i] and verdict.bounds.high[i] > -policy.margin]
-    spreads = [_pooled([paired(s[i], s[verdict.reference]) for s in field.sets], field) for i in open_]
-    return min((queries_needed(s, policy.margin) for s in spreads), default=0)
+    unsettled = ~verdict.proven & ~verdict.lost & (verdict.bounds.high > -policy.margin)
+    found = []
+    for i in np.flatnonzero(unsettled):
+        spread = _pooled([paired(s[i], s[verdict.reference]) for s in field.sets], field)
+        found.append(queries_needed(spread, abs(float(verdict.difference[i]) + policy.margin)))
+    scored = sum(s.shape[1] for s in field.sets)
+    return max(scored + 1, min(known)) if (known := [n for n in found if n]) else 0
 
 
 def _main(sweep: Sweep) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.wording import limit, metric
+
 Entry = Mapping[str, Any]
 
 
 def sentence(decision: Mapping[str, Any]) -> str:
     """One or two sentences that say what to ship, how sure that is and why; or why nothing can be said."""
-    margin, metric = decision["policy"]["margin"], decision["metric"]
+    margin, name = decision["policy"]["margin"], metric(decision["metric"])
     by_id = {c["id"]: c for c in decision["candidates"]}
     reference, pick = by_id.get(decision["reference"]), by_id.get(decision["pick"])
     if reference is None:
@@ -18,17 +20,22 @@ def sentence(decision: Mapping[str, Any]) -> str:
     if pick is None:
         needed = decision["queries_needed"]
         return (
-            f"Insufficient evidence: {reference['label']} scores best ({metric} {reference['score']:.3f}), and of no "
+            f"Insufficient evidence: {reference['label']} scores best ({name} {reference['score']:.3f}), and of no "
             f"cheaper candidate is it shown, or ruled out, that it comes within {margin:g} of it. "
             f"About {needed} queries would settle it."
         )
+    if decision["status"] == "labels favour one engine":
+        return (
+            f"Only provisional, {pick['label']}: the labels favour one engine. Of the documents that candidates in "
+            "question show first, far fewer are judged for some than for others. Judge those, then decide again."
+        )
     if pick is reference:
         return (
-            f"Use {pick['label']}: it is the reference, and nothing cheaper is proven within {margin:g} {metric} of it."
+            f"Use {pick['label']}: it is the reference, and nothing cheaper is proven within {margin:g} {name} of it."
         )
-    cost = decision["policy"]["order"][0].replace("_", " ")
+    cost = limit(decision["policy"]["order"][0])
     return (
-        f"Use {pick['label']}: the cheapest by {cost} of those proven within {margin:g} {metric} of "
+        f"Use {pick['label']}: the cheapest by {cost} of those proven within {margin:g} {name} of "
         f"{reference['label']}; difference {pick['difference']:+.4f}, at worst {pick['lower']:+.4f} "
         f"({decision['policy']['confidence']:.0%}, all comparisons at once)."
     )
@@ -48,8 +55,8 @@ def caveats(decision: Mapping[str, Any]) -> list[str]:
     pick = by_id.get(decision["pick"])
     if decision["status"] == "labels favour one engine":
         found.append(
-            "The labels favour one engine: judged@10 of the finalists differs by more than 0.10. "
-            "Scores over judged documents only: " + _condensed(decision)
+            "The labels favour one engine: judged@10 of the candidates in question differs by more than 0.10. "
+            "The table compares their scores with those over judged documents only (condensed)."
         )
     if pick and (share := next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), 0.0)) < 0.80:
         other = next((s for s in decision["same_pick"] if s["id"] != pick["id"]), None)
@@ -68,13 +75,6 @@ def caveats(decision: Mapping[str, Any]) -> list[str]:
         sources = ", ".join(f"{t}: {decision['evalsets'][t]['label_source']}" for t in synthetic)
         found.append(f"Where the labels come from limits what the scores mean ({sources}).")
     return found[:3]
-
-
-def _condensed(decision: Mapping[str, Any]) -> str:
-    scored = [(c["label"], c["condensed"]) for c in decision["candidates"] if c["difference"] is not None][:4]
-    return "; ".join(
-        f"{label} " + ", ".join(f"{v:.3f}" for v in values.values() if v is not None) for label, values in scored
-    )
 
 
 def not_measured(decision: Mapping[str, Any]) -> list[str]:

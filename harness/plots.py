@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from harness.page import signed
 from harness.svg import TONES, inline_svg
+from harness.wording import signed
 
 SERIES = tuple(f"s{i}" for i in range(8))
 _SHAPES = {"float32": "o", "int8": "s", "binary": "D", "float16": "^"}

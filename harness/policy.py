@@ -29,35 +29,69 @@ class Policy:
 
 
 def read_policy(node: Mapping[str, Any]) -> Policy:
-    """The policy of a config node; unknown limits, costs or values out of range are HarnessErrors."""
+    """The policy of a config node, defaults where it says nothing; unknown names and wrong values are HarnessErrors."""
     known = {f.name for f in fields(Policy)}
     for key in node:
         if key not in known:
             raise HarnessError(f"policy has no {key!r}. {did_you_mean(str(key), known)}")
-    limits = dict(node.get("limits") or {})
-    for key, value in limits.items():
-        if key not in LIMITS:
-            raise HarnessError(f"policy.limits has no {key!r}. {did_you_mean(str(key), LIMITS)}")
-        if key in AT_MOST and value is not None and not _number(value, 0):
-            raise HarnessError(f"policy.limits.{key}={value!r}: expected a number above 0, or null for no limit")
-    order = tuple(node.get("order") or ())
-    for key in order:
+    given = dict(node) | {"limits": _limits(node.get("limits")), "order": _order(node.get("order", COSTS[:3]))}
+    # YAML reads an id of digits as a number.
+    if isinstance(node.get("reference"), int):
+        given["reference"] = str(node["reference"])
+    policy = Policy(**given)
+    _check("reference", policy.reference, isinstance(policy.reference, str), "best, or a candidate's label or id")
+    _check("margin", policy.margin, _number(policy.margin, 0) and policy.margin < 1, "a number above 0 and below 1")
+    sure = _number(policy.confidence, 0.5) and policy.confidence < 1
+    _check("confidence", policy.confidence, sure, "a number above 0.5 and below 1")
+    _check("draws", policy.draws, _whole(policy.draws, 200), "a whole number of at least 200")
+    _check("seed", policy.seed, _whole(policy.seed, 0), "a whole number of at least 0")
+    return policy
+
+
+def _order(value: Any) -> tuple[str, ...]:
+    order = _names(value)
+    _check("order", value, order is not None, "a list of costs")
+    for key in order or ():
         if key not in COSTS:
-            raise HarnessError(f"policy.order has {key!r}. {did_you_mean(str(key), COSTS)}")
+            raise HarnessError(f"policy.order has {key!r}. {did_you_mean(key, COSTS)}")
     if not order:
         raise HarnessError(f"policy.order is empty; name at least one of {', '.join(COSTS)}")
-    return _in_range(Policy(**dict(node) | {"limits": limits, "order": order}))
+    return order
 
 
-def _in_range(policy: Policy) -> Policy:
-    if not _number(policy.margin, 0) or policy.margin >= 1:
-        raise HarnessError(f"policy.margin={policy.margin!r}: expected a number above 0 and below 1")
-    if not _number(policy.confidence, 0.5) or policy.confidence >= 1:
-        raise HarnessError(f"policy.confidence={policy.confidence!r}: expected a number above 0.5 and below 1")
-    if not isinstance(policy.draws, int) or policy.draws < 200:
-        raise HarnessError(f"policy.draws={policy.draws!r}: expected a whole number of at least 200")
-    return policy
+def _limits(value: Any) -> dict[str, Any]:
+    _check("limits", value, value is None or isinstance(value, Mapping), "names and values")
+    limits = dict(value or {})
+    for key, limit in limits.items():
+        if key not in LIMITS:
+            raise HarnessError(f"policy.limits has no {key!r}. {did_you_mean(str(key), LIMITS)}")
+        if limit is None:
+            continue
+        if key in ("languages", "licences"):
+            limits[key] = list(_names(limit) or ())
+            _check(f"limits.{key}", limit, _names(limit) is not None, "a list of names, or null for no limit")
+        elif key == "remote_code":
+            _check(f"limits.{key}", limit, isinstance(limit, bool), "true or false")
+        else:
+            _check(f"limits.{key}", limit, _number(limit, 0), "a number above 0, or null for no limit")
+    return limits
+
+
+def _check(key: str, value: Any, sound: bool, expected: str) -> None:
+    if not sound:
+        raise HarnessError(f"policy.{key}={value!r}: expected {expected}")
+
+
+def _names(value: Any) -> tuple[str, ...] | None:
+    """Names as a tuple; one name is a list of one, anything else None."""
+    values = [value] if isinstance(value, str) else value
+    sound = isinstance(values, list | tuple) and all(isinstance(v, str) for v in values)
+    return tuple(values) if sound else None
 
 
 def _number(value: Any, above: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > above
+
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

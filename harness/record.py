@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from harness.page import ABSENT, limit, metric, number, percent, score, signed, size, whole
+from harness.wording import ABSENT, limit, metric, number, percent, score, signed, size, whole
 
 Values = Mapping[str, Any]
 _MONTHS = 6

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.candidates import Candidate
 from harness.policy import Policy
-from harness.stats import Bounds, minus, resample, simultaneous
+from harness.stats import Bounds, Resampled, minus, resample, simultaneous
 from harness.table import Sweep
 from harness.types import Doubles, HarnessError
 
@@ -18,7 +18,8 @@ from harness.types import Doubles, HarnessError
 class Verdict(NamedTuple):
     """The rule's result over candidates that pass: positions of reference and pick, bounds, who is proven close.
 
-    proven: within the margin and the guard; fair: within the guard alone; bool [candidates].
+    proven: within the margin and the guard; fair: within the guard alone; lost: proven to break the guard, so no more
+    queries would help; bool [candidates].
     """
 
     reference: int
@@ -27,6 +28,7 @@ class Verdict(NamedTuple):
     difference: Doubles
     proven: NDArray[np.bool_]
     fair: NDArray[np.bool_]
+    lost: NDArray[np.bool_]
 
 
 class Field(NamedTuple):
@@ -71,16 +73,26 @@ def rule(field: Field, policy: Policy, draws: int, seed: int) -> Verdict:
     resampled = resample(field.sets, field.weights, draws, seed)
     reference = _reference(field, policy, resampled.observed)
     difference = minus(resampled, reference)
-    bounds = simultaneous(difference, policy.confidence)
+    bounds = _bounds(difference, field.sets, policy)
     fair = np.ones(len(field.members), dtype=bool)
+    lost = ~fair
     for scores, guarded in zip(field.sets, field.guarded, strict=True):
         if guarded:
-            alone = simultaneous(minus(resample([scores], [1.0], draws, seed), reference), policy.confidence)
+            alone = _bounds(minus(resample([scores], [1.0], draws, seed), reference), [scores], policy)
             fair &= alone.one_sided >= -2 * policy.margin
+            lost |= alone.high < -2 * policy.margin
     proven = fair & (bounds.one_sided > -policy.margin)
     fair[reference] = proven[reference] = True
     pick = min(np.flatnonzero(proven), key=lambda i: field.costs[i])
-    return Verdict(reference, int(pick), bounds, difference.observed, proven, fair)
+    return Verdict(reference, int(pick), bounds, difference.observed, proven, fair, lost)
+
+
+def _bounds(difference: Resampled, sets: Sequence[Doubles], policy: Policy) -> Bounds:
+    """One query shows no spread, which is not the same as having none: all that holds then is the metric's range."""
+    if min(scores.shape[1] for scores in sets) < 2:
+        widest = np.ones_like(difference.observed)
+        return Bounds(-widest, -widest, widest)
+    return simultaneous(difference, policy.confidence)
 
 
 def _reference(field: Field, policy: Policy, observed: Doubles) -> int:

@@ -99,7 +99,9 @@ def _prepare(jobs: Sequence[Job], say: Say) -> _Run:
     device = resolve_device(str(config["device"])) if plan.needs() else "cpu"
     source = StoredVectors(Path(config["store_dir"]), device, plan.needs(), say)
     folder = Path(config["results_dir"]) / sweep_name(jobs)
-    return _Run(plan.on(device), _load_tasks(jobs), Records(folder / "records"), source, config, folder, say, len(jobs) == 1)
+    return _Run(
+        plan.on(device), _load_tasks(jobs), Records(folder / "records"), source, config, folder, say, len(jobs) == 1
+    )
 
 
 def _evaluate_all(run: _Run) -> int:

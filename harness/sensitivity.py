@@ -64,7 +64,8 @@ def _limits(field: Field, verdict: Verdict, policy: Policy) -> list[Change]:
         if not kept:
             found.append({"if": name, "then": "nothing meets the limits", "changes": True})
             continue
-        again = rule(field.only(kept), replace(policy, reference="best"), policy.draws, policy.seed)
+        same = policy if verdict.reference in kept else replace(policy, reference="best")
+        again = rule(field.only(kept), same, policy.draws, policy.seed)
         found.append(_change(field, name, kept[again.pick], verdict.pick))
     return found
 

@@ -16,8 +16,8 @@ Row = dict[str, Any]
 KEYS = (
     "sweep", "task", "task_type", "model", "retriever", "pooling", "dim", "quantization", "index", "batch_size",
     "status", "ndcg_at_10", "recall_at_10", "recall_at_100", "mrr_at_10", "map_at_100", "main_score", "judged_at_10",
-    "queries", "bytes_per_doc", "index_bytes", "query_p50_ms", "query_p95_ms", "query_p99_ms", "docs_per_s", "tokens_per_s",
-    "peak_rss_mb", "candidate_id", "data_sha256", "model_sha256",
+    "queries", "bytes_per_doc", "index_bytes", "query_p50_ms", "query_p95_ms", "query_p99_ms", "docs_per_s",
+    "tokens_per_s", "peak_rss_mb", "candidate_id", "data_sha256", "model_sha256",
 )  # fmt: skip
 MORE = (
     "precision_at_10", "hit_rate_at_10", "ndcg_condensed_at_10", "overlap_at_10", "tie_lowest", "tie_highest",

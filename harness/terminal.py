@@ -14,12 +14,14 @@ from harness.launch import shipped
 from harness.parts import ROOMS, available, did_you_mean
 from harness.table import KEYS, MORE, Row
 from harness.types import EvalSet, HarnessError, Note
+from harness.wording import metric
 
 _TEXT_COLUMNS = {
     "task": "eval set", "model": "model", "pooling": "pooling", "dim": "dim", "quantization": "quant.",
     "batch_size": "batch", "ndcg_at_10": "nDCG@10", "recall_at_10": "R@10", "recall_at_100": "R@100",
     "mrr_at_10": "MRR@10", "map_at_100": "MAP@100", "judged_at_10": "judged", "overlap_at_10": "overlap",
-    "query_p50_ms": "p50 ms", "query_p95_ms": "p95 ms", "docs_per_s": "docs/s", "bytes_per_doc": "B/doc", "status": "status",
+    "query_p50_ms": "p50 ms", "query_p95_ms": "p95 ms", "docs_per_s": "docs/s", "bytes_per_doc": "B/doc",
+    "status": "status",
 }  # fmt: skip
 _GUARDED = ("=", "+", "-", "@", "\t", "\r")
 
@@ -123,7 +125,7 @@ def summary(outcome: Any, decision: Mapping[str, Any], paths: Sequence[Path], wo
 def decision_text(decision: Mapping[str, Any]) -> str:
     """The candidates that meet the limits, best first, the pick marked, and the sentence of the decision."""
     entries = [c for c in decision["candidates"] if c["difference"] is not None]
-    head = ["", "configuration", decision["metric"], "vs reference [at worst]", "p95 ms", "B/doc"]
+    head = ["", "configuration", metric(decision["metric"]), "vs reference [at worst]", "p95 ms", "B/doc"]
     body = [_entry(c, decision) for c in _interesting(entries, decision)]
     left = len(entries) - len(body)
     lines = (

@@ -3,16 +3,18 @@
 import json
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from harness.decide import decide
-from harness.page import data_block, percent, score, signed, size
+from harness.page import data_block
 from harness.policy import Policy
 from harness.record import render_record
 from harness.report import read_report, render_page, write_report
 from harness.table import Sweep
+from harness.wording import percent, score, signed, size
 from tests.small_sweep import FOUR, POLICY, candidate, failed, small_sweep
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>$x^2$"
@@ -84,7 +86,7 @@ def test_headings_are_in_order_and_every_table_has_a_caption_and_scopes() -> Non
     levels = [int(tag[1]) for tag, _ in tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     assert html.count("<table") == html.count("<caption")
     assert all(attrs.get("scope") in ("row", "col") for tag, attrs in tags if tag == "th")
 

@@ -86,7 +86,9 @@ class OpenApi:
         except (KeyError, TypeError, ValueError) as error:
             raise HarnessError(f"{self.part.id}: the answer of {self.part.base_url} holds no embeddings") from error
         if rows.ndim != 2 or len(rows) != len(texts) or not np.isfinite(rows).all():
-            raise HarnessError(f"{self.part.id}: expected {len(texts)} finite vectors, the answer has shape {rows.shape}")
+            raise HarnessError(
+                f"{self.part.id}: expected {len(texts)} finite vectors, the answer has shape {rows.shape}"
+            )
         return rows
 
     def _width(self) -> dict[str, Any]:

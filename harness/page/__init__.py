@@ -1,4 +1,4 @@
-"""The page's templates and how numbers, names and sizes are written on it."""
+"""The page's templates, and how a value gets into them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-ABSENT = "–"
+from harness.wording import limit, metric, number, percent, score, signed, size, whole
+
 _FOLDER = Path(__file__).parent
-_METRICS = {
-    "ndcg": "nDCG", "ndcg_condensed": "condensed nDCG", "recall": "Recall", "mrr": "MRR", "map": "MAP",
-    "precision": "Precision", "hit_rate": "Hit rate", "judged": "Judged",
-}  # fmt: skip
-_LIMITS = {
-    "query_p95_ms": "query p95", "bytes_per_doc": "bytes per document", "index_bytes": "index size",
-    "price_per_million_tokens": "price per million tokens", "max_tokens": "maximum tokens", "languages": "languages",
-    "licences": "licence", "remote_code": "remote code",
-}  # fmt: skip
 
 
 def fill(template: str, **values: Any) -> str:
@@ -55,74 +47,3 @@ def _environment() -> Environment:
         "metric": metric, "limit": limit,
     }  # fmt: skip
     return found
-
-
-def score(value: float | None, digits: int = 3) -> str:
-    """A quality score."""
-    return ABSENT if value is None else f"{value:.{digits}f}"
-
-
-def signed(value: float | None, digits: int = 3) -> str:
-    """A difference with its sign; a true minus, no sign on what rounds to zero."""
-    if value is None:
-        return ABSENT
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
-
-
-def number(value: float | None) -> str:
-    """A measurement with about three digits that mean something."""
-    if value is None:
-        return ABSENT
-    if abs(value) >= 100:
-        return whole(value)
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3f}"
-
-
-def whole(value: float | None) -> str:
-    """A whole number in groups of three."""
-    return ABSENT if value is None else f"{value:,.0f}".replace(",", "\u202f")
-
-
-def size(value: float | None) -> str:
-    """Bytes in decimal units."""
-    if value is None:
-        return ABSENT
-    for unit in ("B", "KB", "MB"):
-        if abs(value) < 1000:
-            return f"{number(value) if unit != 'B' else whole(value)} {unit}"
-        value /= 1000
-    return f"{number(value)} GB"
-
-
-def percent(share: float | None) -> str:
-    """A share in whole percent; what is neither none nor all never reads as 0 or 100."""
-    if share is None:
-        return ABSENT
-    if 0 < share < 0.005:
-        return "under 1 %"
-    return "over 99 %" if 0.995 < share < 1 else f"{share:.0%}".replace("%", " %")
-
-
-def metric(key: str) -> str:
-    """A metric key as the field writes it: `ndcg_at_10` is nDCG@10; `none` (nothing was scored) is score."""
-    name, at, k = key.partition("_at_")
-    if key == "none":
-        return "score"
-    shown = _METRICS.get(name, name.replace("_", " "))
-    return f"{shown}@{k}" if at else shown
-
-
-def limit(key: str, value: Any = None) -> str:
-    """A limit's name, with its value and unit where one is given."""
-    name = _LIMITS.get(key, key.replace("_", " "))
-    if value is None:
-        return name
-    if key == "remote_code":
-        return "remote code allowed" if value else "no remote code"
-    if isinstance(value, list | tuple):
-        return f"{name} {', '.join(map(str, value))}"
-    if key == "max_tokens":
-        return f"at least {whole(value)} tokens"
-    units = {"query_p95_ms": f"{value:g} ms", "bytes_per_doc": f"{whole(value)} B", "index_bytes": size(value)}
-    return f"{name} at most {units.get(key, str(value))}"

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-from harness.page import fill, metric, number, percent, score, size, whole
+from harness.page import fill
 from harness.report import Entry, Report
+from harness.wording import metric, number, percent, score, size, whole
 
 
 class _Card(NamedTuple):
@@ -154,7 +155,7 @@ def _nearest(report: Report, most: int) -> list[Entry]:
 
 
 def _scorings(report: Report, most: int) -> list[dict[str, Any]]:
-    """Both scorings of the candidates nearest to the reference: unjudged as irrelevant, and unjudged left out."""
+    """Both scorings of all that may lie within the margin: unjudged counted as irrelevant, and unjudged left out."""
     about = report.decision["evalsets"]
 
     def mean(values: Mapping[str, float | None]) -> float | None:
@@ -163,8 +164,9 @@ def _scorings(report: Report, most: int) -> list[dict[str, Any]]:
         total = float(sum(about[task]["weight"] for task in values))
         return float(sum(about[task]["weight"] * (value or 0.0) for task, value in values.items())) / total
 
-    close = ("equivalent", "inconclusive")
-    near: Sequence[Entry] = [e for e in report.entries if e["proven"] or e.get("verdict") in close]
+    margin = report.decision["policy"]["margin"]
+    compared = [e for e in report.entries if e["difference"] is not None]
+    near: Sequence[Entry] = [e for e in compared if e["proven"] or e["interval"][1] > -margin]
     chosen = sorted(near, key=lambda e: (e["id"] != report.decision["pick"], -(e["score"] or 0)))[:most]
     return [
         {"label": e["label"], "pick": e["id"] == report.decision["pick"], "score": e["score"],

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from harness.page import fill, metric, number, score, whole
+from harness.page import fill
 from harness.plots import SERIES, Line, Mark, Scales, scatter, shape_of
 from harness.report import Entry, Report
+from harness.wording import metric, number, score, whole
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from harness.page import fill, limit, metric
+from harness.page import fill
 from harness.plots import Bar, forest
 from harness.report import Entry, Report
+from harness.wording import limit, metric
 
 
 class _Step(NamedTuple):

@@ -1,0 +1,266 @@
+"""The decision rule, step by step, on tables small enough to follow."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.candidates import candidates
+from harness.decide import BIASED, DECIDED, INSUFFICIENT, NOTHING, decide
+from harness.policy import Policy, read_policy
+from harness.ruling import field_of
+from harness.sensitivity import stability
+from harness.types import HarnessError
+from tests.sweeping import invented
+
+GENERATOR = np.random.default_rng(4)
+
+
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.decide.stability", lambda field, policy: stability(field, policy, 10, 100))
+
+
+def test_the_same_pick_is_counted_over_resamples_of_the_queries() -> None:
+    clear = stability(field_of(candidates(invented(SCORES, COSTS)), invented(SCORES, COSTS), Policy()), Policy(), 40, 200)
+    assert [s["id"] for s in clear][0] == "id-small" and clear[0]["share"] > 0.8
+    assert sum(s["share"] for s in clear) == pytest.approx(1)
+
+
+GOOD = np.clip(GENERATOR.normal(0.7, 0.2, 300), 0, 1)
+NEAR = np.clip(GOOD + GENERATOR.normal(-0.002, 0.02, 300), 0, 1)  # proven within 0.02
+WORSE = np.clip(GOOD - 0.1 + GENERATOR.normal(0, 0.05, 300), 0, 1)
+COSTS = {"large": 1000, "small": 100, "weak": 10}
+SCORES = {"large": {"a": GOOD}, "small": {"a": NEAR}, "weak": {"a": WORSE}}
+
+
+def decided(scores: Any = SCORES, costs: Any = COSTS, policy: dict[str, Any] | None = None, **about: Any) -> dict[str, Any]:
+    decision = decide(invented(scores, costs, **about), read_policy({"draws": 400} | (policy or {})))
+    json.dumps(decision, allow_nan=False)
+    assert decision["sentence"] and len(decision["caveats"]) <= 3
+    return decision
+
+
+def entry(decision: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(c for c in decision["candidates"] if c["id"] == f"id-{name}")
+
+
+def test_the_cheapest_proven_within_the_margin_of_the_best_is_picked() -> None:
+    found = decided()
+    assert (found["status"], found["pick"], found["reference"]) == (DECIDED, "id-small", "id-large")
+    assert [c["proven"] for c in (entry(found, n) for n in ("large", "small", "weak"))] == [True, True, False]
+    assert "could be" in entry(found, "weak")["why_not"] and entry(found, "small")["why_not"] == ""
+    assert found["funnel"] == {"variants": 3, "candidates": 3, "with_result": 3, "within_limits": 3, "proven": 2}
+    assert sum(s["share"] for s in found["same_pick"]) == pytest.approx(1)
+
+
+def test_the_same_records_give_the_same_decision() -> None:
+    assert json.dumps(decided()) == json.dumps(decided())
+
+
+def test_the_difference_is_the_mean_of_paired_differences() -> None:
+    assert entry(decided(), "small")["difference"] == pytest.approx((NEAR - GOOD).mean())
+    low, high = entry(decided(), "small")["interval"]
+    assert low <= entry(decided(), "small")["lower"] <= entry(decided(), "small")["difference"] <= high
+
+
+def test_a_margin_too_narrow_to_prove_keeps_the_reference_or_asks_for_queries() -> None:
+    found = decided(policy={"margin": 0.0035})
+    assert found["status"] == INSUFFICIENT and found["pick"] is None
+    assert found["queries_needed"] > 300, "300 queries did not settle it"
+
+
+# Limits (trap 16) ----------------------------------------------------------------------------------------------
+
+
+def test_a_limit_that_nothing_meets_is_never_relaxed() -> None:
+    found = decided(policy={"limits": {"bytes_per_doc": 5}})
+    assert (found["status"], found["pick"], found["reference"]) == (NOTHING, None, None)
+    assert all("bytes per doc" in c["why_not"] for c in found["candidates"])
+    assert "No limit was relaxed" in found["sentence"]
+
+
+def test_a_candidate_over_a_limit_is_neither_pick_nor_reference() -> None:
+    found = decided(policy={"limits": {"bytes_per_doc": 500}})
+    assert (found["reference"], found["pick"]) == ("id-small", "id-small")
+    assert entry(found, "large")["difference"] is None and "limit 500" in entry(found, "large")["why_not"]
+
+
+def test_a_borderline_speed_is_not_within_the_limit_and_an_unmeasured_one_neither() -> None:
+    seconds = {"large": np.full((3, 20), 0.005), "small": np.asarray([[0.009] * 20, [0.0099] * 20, [0.0095] * 20])}
+    found = decided(policy={"limits": {"query_p95_ms": 10}}, seconds=seconds)
+    assert found["pick"] == "id-large"
+    assert "borderline" in entry(found, "small")["why_not"]
+    assert "not known" in entry(found, "weak")["why_not"]
+
+
+# Reference -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["id-small", "small", "small/native/full/float32", "small · native · full · float32"])
+def test_the_incumbent_is_the_reference_by_label_or_id(name: str) -> None:
+    found = decided(policy={"reference": name})
+    assert found["reference"] == "id-small"
+    assert entry(found, "large")["verdict"] in ("equivalent", "better", "inconclusive")
+
+
+@pytest.mark.parametrize("name", ["smal", "id-none", "small/cls"])
+def test_an_unknown_incumbent_is_one_line_with_the_labels(name: str) -> None:
+    with pytest.raises(HarnessError, match=r"expected one of: .*small · native"):
+        decided(policy={"reference": name})
+
+
+def test_better_than_the_incumbent_is_said_in_the_methods_words() -> None:
+    found = decided(policy={"reference": "weak"})
+    assert entry(found, "large")["verdict"] == "better" and entry(found, "weak")["verdict"] == "equivalent"
+    assert entry(decided(), "weak")["verdict"] == "reference better"
+
+
+def test_a_limit_moved_in_thought_keeps_the_named_incumbent() -> None:
+    scores = {"pick": {"a": NEAR}, "now": {"a": NEAR}, "big": {"a": NEAR + 0.2}}
+    seconds = {"pick": np.full((3, 20), 0.010), "now": np.full((3, 20), 0.005), "big": np.full((3, 20), 0.005)}
+    found = decided(scores, {"pick": 50, "now": 100, "big": 200}, {"reference": "now"}, seconds=seconds)
+    assert found["pick"] == "id-pick"
+    (limit,) = [c for c in found["changes"] if "p95" in c["if"]]
+    assert limit["then"] == "now · native · full · float32"
+
+
+# Too little data -----------------------------------------------------------------------------------------------
+
+
+def test_few_noisy_queries_are_insufficient_evidence_with_a_number_of_queries() -> None:
+    noisy = {"large": {"a": GOOD[:20]}, "small": {"a": np.clip(GOOD[:20] + GENERATOR.normal(0, 0.2, 20), 0, 1) - 0.01}}
+    found = decided(noisy)
+    assert (found["status"], found["pick"]) == (INSUFFICIENT, None)
+    assert found["queries_needed"] > 20 and str(found["queries_needed"]) in found["sentence"]
+
+
+@pytest.mark.parametrize("cheap", [0.5, 0.495, 0.4])
+def test_one_query_proves_nothing(cheap: float) -> None:
+    found = decided({"large": {"a": [0.5]}, "small": {"a": [cheap]}})
+    assert (found["status"], found["pick"]) == (INSUFFICIENT, None)
+    assert not entry(found, "small")["proven"]
+    assert "About 0 queries" not in found["sentence"]
+
+
+def test_one_candidate_is_its_own_reference_and_pick() -> None:
+    found = decided({"small": {"a": NEAR}})
+    assert (found["status"], found["pick"], found["reference"]) == (DECIDED, "id-small", "id-small")
+    assert found["same_pick"] == [{"id": "id-small", "label": "small · native · full · float32", "share": 1.0}]
+
+
+def test_equal_scores_everywhere_make_the_cheapest_the_pick() -> None:
+    found = decided({n: {"a": GOOD} for n in COSTS})
+    assert (found["pick"], found["reference"], found["status"]) == ("id-weak", "id-weak", DECIDED)
+    assert all(c["difference"] == 0 and c["effect"] == 0 for c in found["candidates"])
+
+
+def test_eight_equal_systems_are_hardly_ever_told_apart() -> None:
+    """Trap 17, on the words a reader sees."""
+    generator, alarms = np.random.default_rng(9), 0
+    costs = {f"m{i}": 100 + i for i in range(8)}
+    for number in range(40):
+        scores = {name: {"a": generator.normal(0.5, 0.2, 100)} for name in costs}
+        sweep = invented(scores, costs)
+        policy = read_policy({"draws": 300, "reference": "m0", "seed": number})
+        words = {c["verdict"] for c in _without_stability(sweep, policy)["candidates"]}
+        alarms += bool(words & {"better", "reference better"})
+    assert alarms <= 6
+
+
+def _without_stability(sweep: Any, policy: Any) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.decide.stability", lambda *_: [])
+        return decide(sweep, policy)
+
+
+# Several eval sets ---------------------------------------------------------------------------------------------
+
+
+def test_weights_decide_the_average_and_so_the_reference() -> None:
+    scores = {"x": {"a": GOOD, "b": WORSE}, "y": {"a": WORSE, "b": GOOD}}
+    costs = {"x": 10, "y": 10}
+    for weights, best in (((3, 1), "x"), ((1, 3), "y")):
+        about = {t: {"weight": w} for t, w in zip("ab", weights, strict=True)}
+        found = decided(scores, costs, about=about)
+        assert found["reference"] == f"id-{best}"
+        expected = (3 * GOOD.mean() + WORSE.mean()) / 4
+        assert entry(found, best)["score"] == pytest.approx(expected)
+    assert any("left out" in change["if"] for change in found["changes"])
+
+
+def test_a_guarded_set_may_not_lose_much_however_good_the_average() -> None:
+    guarded = {"large": {"a": GOOD, "b": GOOD}, "small": {"a": GOOD + 0.1, "b": GOOD - 0.08 + 0 * NEAR}}
+    scores = {"large": guarded["large"], "small": {"a": guarded["small"]["a"] - 0.03, "b": GOOD - 0.06}}
+    free = decided(scores, policy={"reference": "large"})
+    assert free["pick"] == "id-small"
+    held = decided(scores, policy={"reference": "large"}, about={"b": {"guard": True}})
+    assert held["pick"] == "id-large"
+    assert "guard" in entry(held, "small")["why_not"]
+
+
+def test_a_candidate_without_a_result_on_every_set_takes_no_part() -> None:
+    found = decided({"large": {"a": GOOD, "b": GOOD}, "small": {"a": NEAR}})
+    assert found["pick"] == "id-large"
+    assert entry(found, "small")["why_not"] == "no result on b"
+    assert entry(found, "small")["score"] is None
+
+
+def test_a_failed_candidate_is_listed_with_its_reason_and_so_is_a_model_out_of_reach() -> None:
+    sweep = invented(SCORES, COSTS)
+    broken = sweep.records["weak-a"]
+    records = dict(sweep.records) | {"weak-a": type(broken)("weak-a", "quality", "failed", {}, reason="out of memory")}
+    lost = {"model": "far", "retriever": "dense", "pooling": "native", "dim": "full", "quantization": "float32",
+            "index": "flat", "task": "a", "status": "failed", "reason": "no hub"}  # fmt: skip
+    sweep = sweep._replace(records=records, manifest=sweep.manifest | {"unplanned": [lost, lost | {"dim": 64}]})
+    found = decide(sweep, read_policy({"draws": 300}))
+    reasons = {c["label"]: c["why_not"] for c in found["candidates"] if c["score"] is None}
+    assert reasons == {
+        "weak · native · full · float32": "failed on a: out of memory",
+        "far · native · full · float32": "failed on a: no hub",
+        "far · native · 64 · float32": "failed on a: no hub",
+    }
+    assert found["pick"] == "id-small" and found["funnel"]["with_result"] == 2
+
+
+def test_different_queries_are_refused() -> None:
+    with pytest.raises(HarnessError, match="different queries"):
+        decided({"large": {"a": GOOD}, "small": {"a": NEAR[:-1]}})
+
+
+# Evidence ------------------------------------------------------------------------------------------------------
+
+
+def test_labels_that_favour_one_engine_are_the_status_and_the_first_caveat() -> None:
+    found = decided(judged={"large": 0.95, "small": 0.80})
+    assert found["status"] == BIASED and "favour one engine" in found["caveats"][0]
+    assert decided(judged={"large": 0.95, "small": 0.90})["status"] == DECIDED
+    assert decided(judged={"large": 0.95, "weak": 0.20})["status"] == DECIDED, "weak is no finalist"
+
+
+def test_what_would_change_the_pick_is_where_it_really_flips() -> None:
+    found = decided()
+    rows = {c["if"]: c for c in found["changes"]}
+    needed = -entry(found, "small")["lower"]
+    below, above = decided(policy={"margin": needed - 1e-4}), decided(policy={"margin": needed + 1e-4})
+    assert below["pick"] != "id-small" and above["pick"] == "id-small"
+    assert any(c.startswith("margin") and f"{needed:.3f}" in c for c in rows)
+    (limit,) = [c for name, c in rows.items() if "bytes per document" in name]
+    assert limit["changes"] and limit["then"] == "weak · native · full · float32"
+
+
+def test_speed_breaks_a_tie_of_bytes_and_the_slower_one_loses() -> None:
+    seconds = {"x": np.full((3, 20), 0.002), "y": np.full((3, 20), 0.001)}
+    found = decided({"x": {"a": GOOD}, "y": {"a": NEAR}}, {"x": 100, "y": 100}, seconds=seconds)
+    assert found["pick"] == "id-y"
+
+
+def test_costs_are_the_largest_over_the_sets_and_unknown_if_one_is() -> None:
+    sweep = invented({"x": {"a": GOOD, "b": GOOD}}, {"x": 100})
+    sweep.records["x-b"].values["bytes_per_doc"] = 300  # type: ignore[index]
+    assert candidates(sweep)[0].costs["bytes_per_doc"] == 300
+    sweep.records["x-b"].values["bytes_per_doc"] = None  # type: ignore[index]
+    assert candidates(sweep)[0].costs["bytes_per_doc"] is None

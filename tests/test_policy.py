@@ -1,0 +1,138 @@
+"""A policy is checked before it is used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.candidates import Breach, Candidate, breaches
+from harness.policy import Policy, read_policy
+from harness.types import HarnessError
+
+
+def refused(**node: Any) -> str:
+    with pytest.raises(HarnessError) as caught:
+        read_policy(node)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_an_empty_policy_has_the_defaults() -> None:
+    found = read_policy({})
+    assert found == Policy(order=found.order, limits={})
+    assert (found.margin, found.reference, found.confidence) == (0.02, "best", 0.95)
+    assert found.order == ("bytes_per_doc", "query_p95_ms", "price_per_million_tokens")
+
+
+@pytest.mark.parametrize(
+    ("node", "said"),
+    [
+        ({"margn": 0.1}, "Did you mean margin"),
+        ({"limits": {"query_p95": 20}}, "Did you mean query_p95_ms"),
+        ({"limits": {"query_p95_ms": "20ms"}}, "policy.limits.query_p95_ms"),
+        ({"limits": {"query_p95_ms": -1}}, "policy.limits.query_p95_ms"),
+        ({"limits": {"bytes_per_doc": True}}, "policy.limits.bytes_per_doc"),
+        ({"limits": {"index_bytes": float("nan")}}, "policy.limits.index_bytes"),
+        ({"limits": {"max_tokens": "many"}}, "policy.limits.max_tokens"),
+        ({"limits": {"remote_code": "no"}}, "policy.limits.remote_code"),
+        ({"limits": {"languages": 3}}, "policy.limits.languages"),
+        ({"limits": {"licences": [1]}}, "policy.limits.licences"),
+        ({"limits": 5}, "policy.limits"),
+        ({"order": ["bytes"]}, "Did you mean index_bytes or bytes_per_doc"),
+        ({"order": []}, "policy.order is empty"),
+        ({"order": 7}, "policy.order"),
+        ({"margin": 0}, "policy.margin"),
+        ({"margin": 1}, "policy.margin"),
+        ({"margin": "small"}, "policy.margin"),
+        ({"margin": float("nan")}, "policy.margin"),
+        ({"confidence": 95}, "policy.confidence"),
+        ({"confidence": 0.5}, "policy.confidence"),
+        ({"draws": 10}, "policy.draws"),
+        ({"draws": 1e4}, "policy.draws"),
+        ({"draws": True}, "policy.draws"),
+        ({"seed": -1}, "policy.seed"),
+        ({"seed": "x"}, "policy.seed"),
+        ({"reference": None}, "policy.reference"),
+    ],
+)
+def test_a_wrong_policy_is_one_line(node: dict[str, Any], said: str) -> None:
+    assert said in refused(**node)
+
+
+def test_one_name_is_a_list_of_one() -> None:
+    found = read_policy({"order": "index_bytes", "limits": {"languages": "de", "licences": "mit"}})
+    assert found.order == ("index_bytes",)
+    assert list(found.limits["languages"]) == ["de"] and list(found.limits["licences"]) == ["mit"]
+
+
+def test_a_reference_that_yaml_reads_as_a_number_is_still_an_id() -> None:
+    assert read_policy({"reference": 123456789012}).reference == "123456789012"
+
+
+# Limits --------------------------------------------------------------------------------------------------------
+
+
+def candidate(card: dict[str, Any] | None = None, retriever: str = "dense", **costs: float | None) -> Candidate:
+    known = {"bytes_per_doc": 100.0, "index_bytes": 1000.0, "query_p95_ms": 10.0, "query_p95_ms_upper": 11.0, "price_per_million_tokens": 0.0}  # fmt: skip
+    return Candidate("id", "m", {"retriever": retriever}, card or {}, {}, known | costs, {}, "")
+
+
+def found(limits: dict[str, Any], **about: Any) -> list[tuple[str, str]]:
+    return [(b.limit, b.state) for b in breaches(candidate(**about), read_policy({"limits": limits}))]
+
+
+@pytest.mark.parametrize(
+    ("limit", "state"), [(9.9, ["over"]), (10.0, ["borderline"]), (10.9, ["borderline"]), (11.0, []), (20, [])]
+)
+def test_a_measured_limit_is_checked_against_its_upper_bound(limit: float, state: list[str]) -> None:
+    assert [s for _, s in found({"query_p95_ms": limit})] == state
+
+
+def test_an_unknown_value_of_a_limited_quantity_is_not_met() -> None:
+    assert found({"query_p95_ms": 100}, query_p95_ms=None, query_p95_ms_upper=None) == [("query_p95_ms", "unknown")]
+    assert found({}, query_p95_ms=None) == []
+    assert found({"max_tokens": 512}) == [("max_tokens", "unknown")]
+    assert found({"languages": ["en"]}) == [("languages", "unknown")]
+    assert found({"licences": ["mit"]}) == [("licence", "unknown")]
+
+
+def test_a_price_the_card_says_is_unknown_is_not_zero() -> None:
+    from harness.candidates import candidates
+    from tests.sweeping import invented
+
+    sweep = invented({"api": {"a": [0.5, 0.6]}}, {"api": 8}, card={"api": {"price_per_million_tokens": None}})
+    (only,) = candidates(sweep)
+    assert only.costs["price_per_million_tokens"] is None
+    assert [b.state for b in breaches(only, read_policy({"limits": {"price_per_million_tokens": 1}}))] == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "card", "state"),
+    [
+        ({"max_tokens": 512}, {"max_tokens": 256}, [("max_tokens", "over")]),
+        ({"max_tokens": 512}, {"max_tokens": 512}, []),
+        ({"languages": ["en", "de"]}, {"languages": ["en"]}, [("languages", "over")]),
+        ({"languages": ["en", "de"]}, {"languages": ["de", "en", "fr"]}, []),
+        ({"languages": ["fi"]}, {"languages": ["multilingual"]}, []),
+        ({"languages": "en"}, {"languages": ["en"]}, []),
+        ({"licences": ["mit"]}, {"licence": "apache-2.0"}, [("licence", "over")]),
+        ({"licences": "mit"}, {"licence": "it"}, [("licence", "over")]),
+        ({"licences": ["mit", "apache-2.0"]}, {"licence": "apache-2.0"}, []),
+        ({"remote_code": False}, {"remote_code": True}, [("remote_code", "over")]),
+        ({"remote_code": True}, {"remote_code": True}, []),
+        ({"remote_code": False}, {}, []),
+    ],
+)
+def test_limits_on_what_a_model_is(limits: dict[str, Any], card: dict[str, Any], state: list[tuple[str, str]]) -> None:
+    assert found(limits, card=card) == state
+
+
+def test_bm25_has_no_limit_on_tokens() -> None:
+    assert found({"max_tokens": 512}, retriever="bm25") == []
+
+
+def test_a_breach_reads_as_a_clause() -> None:
+    assert Breach("query_p95_ms", 12.3456, 10, "over").text == "query p95 ms 12.35, limit 10"
+    assert "borderline" in Breach("query_p95_ms", 12.0, 11, "borderline").text
+    assert Breach("licence", None, ["mit"], "unknown").text == "licence: not known, limit ['mit']"
