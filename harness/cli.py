@@ -74,7 +74,7 @@ def _run(words: list[str]) -> int:
     if any(w in ("-h", "--help") for w in words):
         from harness.terminal import run_help
 
-        print(run_help())
+        _show(run_help())
         return 0
     from harness import launch
 
@@ -92,21 +92,21 @@ def _run(words: list[str]) -> int:
     decision, paths = _report(outcome.folder, None, Path(config["reports_dir"]))
     from harness.terminal import summary
 
-    print(json.dumps(decision) if plain else summary(outcome, decision, paths, shlex.join(words)))
+    _show(json.dumps(decision) if plain else summary(outcome, decision, paths, shlex.join(words)))
     return SOME_FAILED if outcome.failed else 0
 
 
 def _plan(words: list[str]) -> int:
     """what would run and what is remembered; runs nothing"""
     if any(w in ("-h", "--help") for w in words):
-        print(
+        _show(
             "usage: harness plan [the words of harness run]\n\nPrints the grid after pruning; runs and writes nothing."
         )
         return 0
     from harness.launch import compose
     from harness.runner import plan_sweep
 
-    print(plan_sweep(compose(words)))
+    _show(plan_sweep(compose(words)))
     return 0
 
 
@@ -122,7 +122,7 @@ def _report_command(words: list[str]) -> int:
     folder = find_sweep(args.sweep, Path(args.results_dir))
     out = Path(args.output) if args.output else None
     _, paths = _report(folder, None, Path(args.reports_dir), out)
-    print("\n".join(str(p) for p in paths))
+    _show("\n".join(str(p) for p in paths))
     return 0
 
 
@@ -144,7 +144,7 @@ def _decide_command(words: list[str]) -> int:
         raise HarnessError(f"decide takes policy=... overrides only, not {other[0]}; for another sweep use harness run")
     node = _policy_node(overrides) if overrides else sweep.manifest["policy"]
     decision = decide(sweep, read_policy(node))
-    print(json.dumps(decision, indent=1, ensure_ascii=False) if args.json else decision_text(decision))
+    _show(json.dumps(decision, indent=1) if args.json else decision_text(decision))
     return 0 if decision["status"] == DECIDED else NO_DECISION
 
 
@@ -162,7 +162,7 @@ def _table(words: list[str]) -> int:
     sweep = read_sweep(find_sweep(args.sweep, Path(args.results_dir)))
     text = write_table(rows(sweep), args.format, Path(args.output) if args.output else None)
     if text:
-        print(text)
+        _show(text)
     return 0
 
 
@@ -180,13 +180,9 @@ def _validate(words: list[str]) -> int:
     evalset = open_evalset(args.evalset, [shipped("tasks"), Path.cwd() / "tasks"])
     notes = validate(evalset)
     if args.json:
-        print(
-            json.dumps(
-                {"findings": [n._asdict() for n in notes], "unchecked": unchecked()}, indent=1, ensure_ascii=False
-            )
-        )
+        _show(json.dumps({"findings": [n._asdict() for n in notes], "unchecked": unchecked()}, indent=1))
     else:
-        print(_safe(findings(evalset, notes, unchecked())))
+        _show(findings(evalset, notes, unchecked()))
     return USAGE if any(n.level == "error" for n in notes) else 0
 
 
@@ -197,7 +193,7 @@ def _list(words: list[str]) -> int:
     args = parser.parse_args(words)
     from harness.terminal import listing
 
-    print(listing(args.what))
+    _show(listing(args.what))
     return 0
 
 
@@ -206,7 +202,7 @@ def _doctor(words: list[str]) -> int:
     _parser("doctor", _doctor).parse_args(words)
     from harness.terminal import machine_text
 
-    print(machine_text())
+    _show(machine_text())
     return 0
 
 
@@ -250,6 +246,10 @@ def _policy_node(overrides: list[str]) -> Any:
 
 def _take_flag(words: list[str], flag: str) -> tuple[list[str], bool]:
     return [w for w in words if w not in (flag, "--plain")], flag in words
+
+
+def _show(text: str) -> None:
+    print(_safe(text))
 
 
 def _say(text: str) -> None:

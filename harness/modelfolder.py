@@ -12,7 +12,11 @@ from typing import Any
 
 from harness.types import HarnessError, Unavailable
 
-_POOLINGS = {"lasttoken": "last", "weightedmean": "weighted_mean", "mean_sqrt_len_tokens": "mean_sqrt_length"}
+_POOLINGS = {
+    "lasttoken": "last", "weightedmean": "weighted_mean", "mean_sqrt_len_tokens": "mean_sqrt_length",
+    "cls_token": "cls", "mean_tokens": "mean", "max_tokens": "max", "weightedmean_tokens": "weighted_mean",
+}  # fmt: skip
+_UNLIMITED = 10**9
 _NOT_CONTENT = {"README.md", ".gitattributes"}
 
 
@@ -84,11 +88,24 @@ def pooling_of(folder: Path) -> str:
     if pooling is None:
         return ""
     config = settings(folder / pooling["path"] / "config.json")
-    old = [k.removeprefix("pooling_mode_").removesuffix("_token").removesuffix("_tokens") for k, v in config.items()
-           if k.startswith("pooling_mode_") and v is True]  # fmt: skip
+    old = [k.removeprefix("pooling_mode_") for k, v in config.items() if k.startswith("pooling_mode_") and v is True]
     modes = config.get("pooling_mode") or old or ["mean"]
     names = [modes] if isinstance(modes, str) else list(modes)
     return "+".join(_POOLINGS.get(n, n) for n in names)
+
+
+def limit_of(folder: Path) -> int:
+    """The model's maximum number of tokens as sentence-transformers takes it from its files; 0 where none is set."""
+    listed = folder / "modules.json"
+    modules = json.loads(listed.read_text(encoding="utf-8")) if listed.exists() else [{"path": ""}]
+    inner = folder / modules[0]["path"]
+    own = settings(inner / "sentence_bert_config.json").get("max_seq_length")
+    if own:
+        return int(own)
+    tokenizer = settings(inner / "tokenizer_config.json").get("model_max_length")
+    positions = settings(inner / "config.json").get("max_position_embeddings")
+    # transformers writes 1e30 for "no limit" and some models -1.
+    return min((int(n) for n in (tokenizer, positions) if n and 0 < n < _UNLIMITED), default=0)
 
 
 def settings(path: Path) -> dict[str, Any]:

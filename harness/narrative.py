@@ -22,7 +22,11 @@ def sentence(decision: Mapping[str, Any]) -> str:
         return (
             f"Insufficient evidence: {reference['label']} scores best ({name} {reference['score']:.3f}), and of no "
             f"cheaper candidate is it shown, or ruled out, that it comes within {margin:g} of it. "
-            f"About {needed} queries would settle it."
+            + (
+                f"About {needed} queries would settle it."
+                if needed
+                else "From so few queries it cannot be said how many it takes."
+            )
         )
     if decision["status"] == "labels favour one engine":
         return (

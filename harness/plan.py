@@ -175,8 +175,14 @@ def _dense(encoder: Any, config: Mapping[str, Any]) -> Retriever:
     nodes = {name: config[group] for name, group in rooms.items()}
     dense = find("retrievers", "dense")
     target = {"_target_": f"{dense.__module__}.{dense.__name__}"}
-    options = {"similarity": config["similarity"], "rescore": config["rescore"]}
+    options = {"similarity": config["similarity"], "rescore": _rescore(config)}
     return build(target | {"encoder": describe(encoder)} | nodes | options, config["trusted"])  # type: ignore[no-any-return]
+
+
+def _rescore(config: Mapping[str, Any]) -> Any:
+    """The factor given; 0 where the codes are the float vectors, which rescoring would only store twice."""
+    exact = config["quantization"].get("_target_") == "harness.quantizers.float32.Float32"
+    return 0 if exact and type(config["rescore"]) is int and config["rescore"] > 0 else config["rescore"]
 
 
 def _positive(value: Any, name: str) -> int:
@@ -188,7 +194,7 @@ def _positive(value: Any, name: str) -> int:
 def _labels(job: Job, retriever: Retriever | None) -> dict[str, Any]:
     config, choices = job.config, job.choices
     dense = retriever is None or bool(retriever.needs())
-    quantization = choices["quantization"] + (f"+rescore{config['rescore']}" if config["rescore"] else "")
+    quantization = choices["quantization"] + (f"+rescore{_rescore(config)}" if _rescore(config) else "")
     return {
         "model": _model_label(config["model"], choices["model"]),
         "retriever": name_of(retriever) if retriever else "dense",

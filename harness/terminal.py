@@ -23,24 +23,27 @@ _TEXT_COLUMNS = {
     "query_p50_ms": "p50 ms", "query_p95_ms": "p95 ms", "docs_per_s": "docs/s", "bytes_per_doc": "B/doc",
     "status": "status",
 }  # fmt: skip
-_GUARDED = ("=", "+", "-", "@", "\t", "\r")
+_GUARDED = ("=", "+", "-", "@")
 
 
 def write_table(rows: Sequence[Row], form: str, path: Path | None) -> str:
     """Rows as text, md, csv, jsonl or parquet; written to `path` if given (then the result is empty), else returned."""
     if form == "parquet" and path is None:
         raise HarnessError("table --format parquet needs -o FILE")
-    if form in ("csv", "parquet"):
-        return _frame(rows, form, path)
-    text = {"text": _aligned, "md": _markdown, "jsonl": _jsonl}[form](rows)
-    if path is None:
-        return text
-    path.write_text(text + "\n", encoding="utf-8")
+    try:
+        if form in ("csv", "parquet"):
+            return _frame(rows, form, path)
+        text = {"text": _aligned, "md": _markdown, "jsonl": _jsonl}[form](rows)
+        if path is None:
+            return text
+        path.write_text(text + "\n", encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise HarnessError(f"{path} cannot be written ({error.strerror or error})") from error
     return ""
 
 
 def _jsonl(rows: Sequence[Row]) -> str:
-    return "\n".join(json.dumps({k: _finite(row[k]) for k in KEYS + MORE}, ensure_ascii=False) for row in rows)
+    return "\n".join(json.dumps({k: _finite(row[k]) for k in KEYS + MORE}) for row in rows)
 
 
 def _finite(value: Any) -> Any:
@@ -53,6 +56,7 @@ def _frame(rows: Sequence[Row], form: str, path: Path | None) -> str:
     frame = pd.DataFrame([{k: row[k] for k in KEYS + MORE} for row in rows], columns=list(KEYS + MORE))
     frame["warnings"] = ["; ".join(w) for w in frame["warnings"]]
     frame["dim"] = frame["dim"].astype(str)
+    frame = frame.astype({"batch_size": "Int64", "queries": "Int64"})  # whole numbers also beside cells without one
     if form == "parquet":
         frame.to_parquet(path)
         return ""
@@ -62,12 +66,15 @@ def _frame(rows: Sequence[Row], form: str, path: Path | None) -> str:
 
 def _guarded(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula gets a quote in front; numbers never do."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in _GUARDED and value != "-" else value
+    if not isinstance(value, str) or value in ("", "-"):
+        return value
+    text = value.replace("\r\n", "\n").replace("\r", "\n")  # the csv module leaves a lone carriage return unquoted
+    return f"'{text}" if text[0] in _GUARDED or text[0] < " " else text
 
 
 def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     shown = [k for k in _TEXT_COLUMNS if any(row[k] is not None for row in rows)]
-    if all(row["status"] == "ok" for row in rows):
+    if "status" in shown and all(row["status"] == "ok" for row in rows):
         shown.remove("status")
     return [_TEXT_COLUMNS[k] for k in shown], [[_cell(k, row) for k in shown] for row in rows]
 
@@ -75,14 +82,14 @@ def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 def _cell(key: str, row: Row) -> str:
     value = row[key]
     if key == "status" and row["reason"]:
-        return f"{value}: {row['reason']}"
+        return " ".join(f"{value}: {row['reason']}".split())
     if value is None:
         return ""
     if isinstance(value, float):
         if key in ("docs_per_s", "bytes_per_doc"):
             return f"{value:.0f}"
         return f"{value:.2f}" if key.endswith("_ms") else f"{value:.4f}"
-    return str(value)
+    return " ".join(str(value).splitlines())
 
 
 def _aligned(rows: Sequence[Row]) -> str:
@@ -107,7 +114,10 @@ def _is_number(cell: str) -> bool:
 def _markdown(rows: Sequence[Row]) -> str:
     head, body = _cells(rows)
     lines = [head, ["---"] * len(head), *body]
-    return "\n".join("| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(c.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ") for c in line) + " |"
+        for line in lines
+    )
 
 
 def summary(outcome: Any, decision: Mapping[str, Any], paths: Sequence[Path], words: str) -> str:
@@ -206,8 +216,13 @@ def _task_name(path: Path) -> str:
 
 
 def _about_yaml(path: Path) -> str:
-    node = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    card = node.get("card") or {}
+    try:
+        node = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return "(not YAML)"
+    card = node.get("card") or {} if isinstance(node, dict) else None
+    if not isinstance(card, dict):
+        return "(not a node: expected names and values)"
     facts = [node.get("id"), card.get("licence"), card.get("dims") and f"{card['dims']} dims", node.get("type")]
     return "  ".join(str(f) for f in facts if f)
 

@@ -40,7 +40,20 @@ def ranking_of(run: Run, queries: Sequence[str], documents: Sequence[str], k: in
 def judged(grades: Sequence[Sequence[int]], ideal: Sequence[Sequence[int]]) -> Judged:
     """Judged rankings from the grades by rank (-1 unjudged) and the positive grades there are."""
     rows = np.array(grades, dtype=np.int32)
-    return Judged(np.arange(len(rows), dtype=np.int32), rows, np.ones(rows.shape, bool), np.array(ideal, dtype=np.int32))
+    return Judged(
+        np.arange(len(rows), dtype=np.int32), rows, np.ones(rows.shape, bool), np.array(ideal, dtype=np.int32)
+    )
+
+
+WORDS = ["red", "green", "blue", "fast", "slow", "car", "boat", "train", "engine", "wheel"]
+
+
+def small_set(**more: Any) -> EvalSet:
+    """40 documents and 9 queries of the same ten words, with many ties."""
+    draw = np.random.default_rng(5)
+    texts = {f"d{i:02}": " ".join(draw.choice(WORDS, size=draw.integers(1, 6))) for i in range(40)}
+    queries = {f"q{i}": " ".join(draw.choice(WORDS, size=2)) for i in range(9)}
+    return evalset(texts, queries, {q: {"d03": 2, "d11": 1, "d20": 0} for q in queries}, **more)
 
 
 def unit(vectors: Any) -> Floats:

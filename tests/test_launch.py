@@ -39,8 +39,7 @@ def test_several_values_are_every_combination() -> None:
     assert {j.config["reduction"]["dim"] for j in jobs} == {8, 16}
 
 
-@pytest.mark.parametrize("at", [0, 1, 2])
-@pytest.mark.parametrize("flag", ["-m", "--multirun"])
+@pytest.mark.parametrize(("at", "flag"), [(0, "-m"), (1, "--multirun"), (2, "-m")])
 def test_the_multirun_flag_may_stand_anywhere(at: int, flag: str) -> None:
     words = ["model=hashing", "dim=8,16"]
     assert len(compose([*words[:at], flag, *words[at:]])) == 2

@@ -28,7 +28,7 @@ from harness.reductions.truncate import Truncate
 from harness.retrievers.bm25 import Bm25
 from harness.retrievers.dense import Dense
 from harness.tasktypes.retrieval import Retrieval
-from tests.material import Encoding, clustered, evalset, qrels_of, ranking_of
+from tests.material import Encoding, clustered, qrels_of, ranking_of, small_set
 
 # Parts that cannot be made without arguments, and further instances of those that can.
 EXAMPLES: Mapping[str, tuple[Any, ...]] = {
@@ -43,7 +43,7 @@ EXAMPLES: Mapping[str, tuple[Any, ...]] = {
     "quantizers.int8": (Int8(), Int8(0.9)),
     "encoders.hashing": (Hashing(), Hashing(8, 3, 4, {"query": "find ", "document": "read "})),
 }
-OTHER: Mapping[type, Any] = {  # another value of a nested part
+OTHER = {  # another value of a nested part
     Hashing: Hashing(dim=5, seed=9), Native: Mean(), Mean: Native(), Truncate: Truncate(3), Float32: Binary(),
     Binary: Float32(), Int8: Int8(0.5), Flat: Flat(123),
 }  # fmt: skip
@@ -86,7 +86,7 @@ def another(value: Any, hint: Any) -> Any:
     if isinstance(value, int | float):
         return value + 1 if isinstance(value, int) else value / 2
     if isinstance(value, tuple):
-        return (*value, *(v for v in (Ndcg(77),)))
+        return (*value, Ndcg(77))
     if isinstance(value, str):
         return 3 if int in get_args(hint) else value + "x"
     return {"query": "another "}
@@ -207,16 +207,6 @@ def test_an_index_answers_each_query_by_itself(part: Any) -> None:
         assert np.array_equal(one.scores[0], whole.scores[i])
 
 
-WORDS = ["red", "green", "blue", "fast", "slow", "car", "boat", "train", "engine", "wheel"]
-
-
-def small_set(**more: Any) -> Any:
-    draw = np.random.default_rng(5)
-    texts = {f"d{i:02}": " ".join(draw.choice(WORDS, size=draw.integers(1, 6))) for i in range(40)}
-    queries = {f"q{i}": " ".join(draw.choice(WORDS, size=2)) for i in range(9)}
-    return evalset(texts, queries, {q: {"d03": 2, "d11": 1, "d20": 0} for q in queries}, **more)
-
-
 @pytest.mark.parametrize("part", of("retrievers"))
 def test_a_retriever_ranks_alike_whatever_the_batch_the_other_queries_and_the_depth(part: Any) -> None:
     data = small_set()
@@ -234,7 +224,9 @@ def test_a_retriever_ranks_alike_whatever_the_batch_the_other_queries_and_the_de
 def test_a_retriever_does_not_depend_on_the_order_of_the_documents(part: Any) -> None:
     data = small_set()
     mixed = np.random.default_rng(6).permutation(40)
-    side = type(data.documents)(*(tuple(column[i] for i in mixed) for column in (data.documents.ids, data.documents.texts)))
+    side = type(data.documents)(
+        *(tuple(column[i] for i in mixed) for column in (data.documents.ids, data.documents.texts))
+    )
     first = part.prepare(data, Encoding()).rank(12).documents
     second = part.prepare(dataclasses.replace(data, documents=side), Encoding()).rank(12).documents
     assert np.array_equal(np.where(second >= 0, mixed[second], -1), first)
@@ -245,7 +237,9 @@ def test_a_metric_scores_each_query_by_itself_and_looks_no_deeper_than_it_says(p
     draw = np.random.default_rng(4)
     names = [f"d{i}" for i in range(60)]
     queries = [f"q{i}" for i in range(15)]
-    grades = {q: {d: int(draw.integers(-1, 4)) for d in draw.choice(names, 20, replace=False)} | {"d0": 1} for q in queries}
+    grades = {
+        q: {d: int(draw.integers(-1, 4)) for d in draw.choice(names, 20, replace=False)} | {"d0": 1} for q in queries
+    }
     run = {q: {d: float(draw.integers(6)) for d in draw.choice(names, 50, replace=False)} for q in queries[1:]}
     seen = judge(ranking_of(run, queries, names, 200), qrels_of(grades, queries, names))
     sealed(seen.grades)
@@ -255,7 +249,9 @@ def test_a_metric_scores_each_query_by_itself_and_looks_no_deeper_than_it_says(p
     assert scores.tobytes() == part.score(seen).tobytes()
     assert np.all((scores[1:] >= 0) & (scores[1:] <= 1))
     for i in range(15):
-        assert np.array_equal(part.score(type(seen)(*(column[i : i + 1] for column in seen)))[0], scores[i], equal_nan=True)
+        assert np.array_equal(
+            part.score(type(seen)(*(column[i : i + 1] for column in seen)))[0], scores[i], equal_nan=True
+        )
     depth = getattr(part, "depth", part.k)
     cut = part.score(judge(ranking_of(run, queries, names, depth), qrels_of(grades, queries, names)))
     assert np.array_equal(cut, scores, equal_nan=True)
@@ -282,7 +278,10 @@ TEXTS = ["a red car", "", "the fast train with a red wheel", "boat", "a red car"
 
 @pytest.mark.parametrize("part", [p for p in of("encoders") if isinstance(p.values[0], Hashing)])
 def test_an_encoder_gives_the_same_bytes_whatever_the_batch(part: Any) -> None:
-    model, poolings = part.open("cpu"), [build({"_target_": f"{c.__module__}.{c.__name__}"}) for c in available("poolings").values()]
+    model, poolings = (
+        part.open("cpu"),
+        [build({"_target_": f"{c.__module__}.{c.__name__}"}) for c in available("poolings").values()],
+    )
     whole = model.encode(TEXTS, "query", poolings, 5)
     assert np.array_equal(whole.vectors[0][0], whole.vectors[0][4])
     for size in (1, 2, 100):
@@ -292,4 +291,6 @@ def test_an_encoder_gives_the_same_bytes_whatever_the_batch(part: Any) -> None:
     turned = model.encode(TEXTS[::-1], "query", poolings, 2)
     assert [v[::-1].tobytes() for v in turned.vectors] == [v.tobytes() for v in whole.vectors]
     for i, pooling in enumerate(poolings):
-        assert model.encode(TEXTS, "query", [pooling], 3).vectors[0].tobytes() == whole.vectors[i].tobytes(), name_of(pooling)
+        assert model.encode(TEXTS, "query", [pooling], 3).vectors[0].tobytes() == whole.vectors[i].tobytes(), name_of(
+            pooling
+        )

@@ -29,7 +29,14 @@ from tests.material import Encoding, evalset
 pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("ignore")]
 
 CUTS = (1, 3, 5, 10, 100)
-FAMILIES: dict[str, Any] = {"ndcg": Ndcg, "recall": Recall, "map": Map, "precision": Precision, "mrr": Mrr, "hit_rate": HitRate}
+FAMILIES: dict[str, Any] = {
+    "ndcg": Ndcg,
+    "recall": Recall,
+    "map": Map,
+    "precision": Precision,
+    "mrr": Mrr,
+    "hit_rate": HitRate,
+}
 TASK = Retrieval(tuple(metric(k) for metric in FAMILIES.values() for k in CUTS))
 
 
@@ -46,7 +53,9 @@ def read(folder: Path) -> tuple[EvalSet, dict[str, dict[str, int]]]:
     return evalset(texts("corpus.jsonl"), texts("queries.jsonl"), grades), grades
 
 
-@pytest.fixture(scope="module", params=[("cranfield", Float32()), ("cacm", Float32()), ("cranfield", Binary())], ids=str)
+@pytest.fixture(
+    scope="module", params=[("cranfield", Float32()), ("cacm", Float32()), ("cranfield", Binary())], ids=str
+)
 def both(request: pytest.FixtureRequest, shared: Path) -> Any:
     """Our evaluation, the judgements, and the same ranking as a run of ids and scores, each query's own id left out."""
     name, quantizer = request.param
@@ -79,7 +88,9 @@ def test_means_equal_those_of_beir(both: Any) -> None:
     evaluation = pytest.importorskip("beir.retrieval.evaluation").EvaluateRetrieval
     ours, grades, run = both
     names = {"ndcg": "NDCG", "map": "MAP", "recall": "Recall", "precision": "P"}
-    for family, theirs in zip(names, evaluation.evaluate(grades, run, list(CUTS), ignore_identical_ids=False), strict=True):
+    for family, theirs in zip(
+        names, evaluation.evaluate(grades, run, list(CUTS), ignore_identical_ids=False), strict=True
+    ):
         for k in CUTS:
             mean = float(ours.per_query[f"{family}_at_{k}"].mean())
             assert mean == pytest.approx(theirs[f"{names[family]}@{k}"], abs=0.5000001e-5), (family, k)

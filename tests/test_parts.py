@@ -80,7 +80,9 @@ def test_refusing_a_target_starts_no_process(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_nested_target_is_refused_before_its_part_is_built() -> None:
     node = describe(DENSE) | {"index": {"_target_": "os.system", "command": "true"}}
     assert "os.system" in refused(node)
-    assert "os.system" in refused({"_target_": "harness.tasktypes.retrieval.Retrieval", "metrics": [{"_target_": "os.system"}]})
+    assert "os.system" in refused(
+        {"_target_": "harness.tasktypes.retrieval.Retrieval", "metrics": [{"_target_": "os.system"}]}
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,9 @@ def test_only_a_rooms_own_part_can_be_built(name: str) -> None:
     assert "is not a part" in refused({"_target_": name})
 
 
-@pytest.mark.parametrize("name", ["harness.encoders.hashing.", "harness.encoders.nothing.Part", "harness.encoders.hashing.No"])
+@pytest.mark.parametrize(
+    "name", ["harness.encoders.hashing.", "harness.encoders.nothing.Part", "harness.encoders.hashing.No"]
+)
 def test_a_target_that_does_not_exist_is_named(name: str) -> None:
     assert repr(name) in refused({"_target_": name})
 
@@ -132,8 +136,14 @@ def test_a_missing_parameter_is_named() -> None:
         ({"_target_": "harness.metrics.ndcg.Ndcg", "k": True}, "Ndcg.k = True"),
         ({"_target_": "harness.metrics.ndcg.Ndcg", "k": None}, "Ndcg.k = None"),
         ({"_target_": "harness.reductions.truncate.Truncate", "dim": "half"}, "Truncate.dim = 'half'"),
-        ({"_target_": "harness.encoders.hashing.Hashing", "prompts": {"query": "q: ", "document": 3}}, "Hashing.prompts"),
-        ({"_target_": "harness.encoders.hashing.Hashing", "prompts": {"query": "q: ", "documnet": "d: "}}, "Hashing.prompts"),
+        (
+            {"_target_": "harness.encoders.hashing.Hashing", "prompts": {"query": "q: ", "document": 3}},
+            "Hashing.prompts",
+        ),
+        (
+            {"_target_": "harness.encoders.hashing.Hashing", "prompts": {"query": "q: ", "documnet": "d: "}},
+            "Hashing.prompts",
+        ),
         (describe(Retrieval((Ndcg(),))) | {"metrics": [describe(Ndcg()), "recall"]}, "Retrieval.metrics"),
         (describe(DENSE) | {"quantizer": "int8"}, "Dense.quantizer"),
         (describe(DENSE) | {"quantizer": describe(Flat())}, "Dense.quantizer"),
@@ -176,7 +186,9 @@ def test_an_identity_does_not_depend_on_the_order_of_keys_or_the_process() -> No
     a, b = Hashing(prompts={"query": "x", "document": "y"}), Hashing(prompts={"document": "y", "query": "x"})
     assert identity(a) == identity(b)
     code = "from harness.parts import identity; from harness.metrics.ndcg import Ndcg; print(identity(Ndcg(3)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "5"})
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "5"}
+    )
     assert done.stdout.strip() == identity(Ndcg(3))
 
 

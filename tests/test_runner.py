@@ -47,7 +47,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_second_identical_sweep_computes_nothing_and_changes_no_file(encoded: list[int]) -> None:
-    words = ("model=hashing,bm25", "dim=8,16", "quantization=float32,int8", "batch_size=1,8")
+    words = ("model=hashing,bm25", "dim=8,16", "quantization=float32,int8")
     first = sweep(*words)
     before = {p: p.read_bytes() for p in Path("results").rglob("*") if p.is_file()}
     second = sweep(*words)
@@ -174,7 +174,9 @@ def test_retry_failed_computes_the_failed_ones_alone(monkeypatch: pytest.MonkeyP
     assert (again.computed, again.failed, again.done) == (1, 0, 2)
 
 
-def test_a_model_whose_hub_does_not_answer_is_a_failed_row_and_the_others_finish(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_whose_hub_does_not_answer_is_a_failed_row_and_the_others_finish(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def away(hub_id: str, revision: str | None, package: str) -> None:
         raise Unavailable(f"{hub_id}: the hub does not answer")
 
@@ -182,7 +184,10 @@ def test_a_model_whose_hub_does_not_answer_is_a_failed_row_and_the_others_finish
     outcome = sweep("model=hashing,bge-small-en-v1.5,bm25", "quantization=float32,int8")
     assert (outcome.done, outcome.failed) == (3, 2)
     lost = [row for row in table_of(outcome) if row["status"] == "failed"]
-    assert {(r["model"], r["quantization"]) for r in lost} == {("bge-small-en-v1.5", "float32"), ("bge-small-en-v1.5", "int8")}
+    assert {(r["model"], r["quantization"]) for r in lost} == {
+        ("bge-small-en-v1.5", "float32"),
+        ("bge-small-en-v1.5", "int8"),
+    }
     assert all("hub does not answer" in r["reason"] and r["candidate_id"] is None for r in lost)
 
 
@@ -239,51 +244,6 @@ def test_the_name_of_a_model_is_not_its_identity(monkeypatch: pytest.MonkeyPatch
     assert encoded == [10, 10]
 
 
-# Timing --------------------------------------------------------------------------------------------------------
-
-
-QUICK = ("timing=quick", "timing.calls=3", "timing.repeats=2", "timing.documents=4")
-
-
-def test_every_distinct_speed_is_measured_once_and_shared() -> None:
-    words = ("model=hashing,bm25", "dim=8,16", "batch_size=1,8", *QUICK)
-    outcome = sweep(*words)
-    # quality: 2 dims + bm25; encode 1, index 2 batch sizes, search 2 dims; bm25 search and build
-    assert outcome.computed == 3 + 1 + 2 + 2 + 2
-    assert sweep(*words).computed == 0
-    for row in table_of(outcome):
-        assert row["query_p50_ms"] > 0 and row["docs_per_s"] > 0
-        assert row["query_p99_ms"] is None
-        assert (row["tokens_per_s"] is None) is (row["model"] == "bm25")
-
-
-def test_a_measurement_that_fails_is_recorded_and_the_others_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.encoders.hashing import OpenHashing
-
-    sound = OpenHashing.encode
-
-    def encode(self: Any, texts: Any, role: Any, poolings: Any, batch_size: int) -> Any:
-        if batch_size == 512:
-            raise RuntimeError("out of memory")
-        return sound(self, texts, role, poolings, batch_size)
-
-    monkeypatch.setattr(OpenHashing, "encode", encode)
-    outcome = sweep("model=hashing", "batch_size=1,512", *QUICK)
-    small, large = sorted(table_of(outcome), key=lambda row: row["batch_size"])
-    assert small["docs_per_s"] > 0 and small["query_p50_ms"] > 0
-    assert large["docs_per_s"] is None and large["query_p50_ms"] == small["query_p50_ms"]
-    assert any("out of memory" in w for w in large["warnings"])
-    assert outcome.failed == 1
-    assert sweep("model=hashing", "batch_size=1,512", *QUICK).computed == 0
-
-
-@pytest.mark.parametrize("word", ["timing.repeats=0", "timing.calls=many", "timing.documents=-1", "timing.warmup=1.5"])
-def test_a_wrong_timing_setting_stops_before_anything_runs(word: str) -> None:
-    with pytest.raises(HarnessError, match=word.partition("=")[0]):
-        sweep("model=hashing", "timing=quick", word)
-    assert not Path("results").exists()
-
-
 # Manifest and plan ---------------------------------------------------------------------------------------------
 
 
@@ -314,3 +274,14 @@ def test_two_eval_sets_are_two_records_each_and_share_the_store(encoded: list[in
     record = records_of(outcome).get(read_sweep(outcome.folder).manifest["variants"][0]["quality"])
     assert record is not None
     assert record.values["main_score"] == pytest.approx(np.mean(record.arrays["ndcg_at_10"]))
+
+
+def test_two_models_of_one_name_get_their_own_scores_labels_and_overlap() -> None:
+    """Trap 1, without weights: the same name, another content."""
+    write_task()
+    outcome = sweep("model=hashing", "+model.seed=0,1", "dim=4", "quantization=float32,int8", "sweep=s")
+    found = table_of(outcome)
+    assert len({row["model"] for row in found}) == 2 and len({row["model_sha256"] for row in found}) >= 1
+    assert all(row["overlap_at_10"] is not None for row in found)
+    by_model = {row["model"]: row["ndcg_at_10"] for row in found if row["quantization"] == "float32"}
+    assert len(set(by_model.values())) == 2

@@ -123,7 +123,17 @@ def test_two_processes_append_at_once_and_nothing_is_lost(tmp_path: Path) -> Non
 
 
 def test_prompt_and_text_that_concatenate_alike_have_different_keys() -> None:
-    pairs = [("a", "bc"), ("ab", "c"), ("", "abc"), ("abc", ""), ("1|a|", "b"), ("", "1|a|b"), ("3|", "a"), ("", "3|a"), ("0||", "")]
+    pairs = [
+        ("a", "bc"),
+        ("ab", "c"),
+        ("", "abc"),
+        ("abc", ""),
+        ("1|a|", "b"),
+        ("", "1|a|b"),
+        ("3|", "a"),
+        ("", "3|a"),
+        ("0||", ""),
+    ]
     keys = [text_keys(prompt, [text])[0] for prompt, text in pairs]
     assert len(set(keys)) == len(pairs)
 
@@ -146,7 +156,9 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     got = Records(tmp_path).get("k")
     assert got is not None
     np.testing.assert_array_equal(got.arrays["ndcg"], [0.1, 0.9])
-    assert {k: v for k, v in got.__dict__.items() if k != "arrays"} == {k: v for k, v in record().__dict__.items() if k != "arrays"}
+    assert {k: v for k, v in got.__dict__.items() if k != "arrays"} == {
+        k: v for k, v in record().__dict__.items() if k != "arrays"
+    }
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * 8, b"\0" * 16, b"\0" * 400, b"text that is no record"])

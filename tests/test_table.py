@@ -14,7 +14,38 @@ from harness.types import HarnessError, Record
 from tests.sweeping import invented, sweep, table_of, write_task
 
 # The stable machine interface: more may be added, none renamed.
-STABLE = ["sweep", "task", "task_type", "model", "retriever", "pooling", "dim", "quantization", "index", "batch_size", "status", "ndcg_at_10", "recall_at_10", "recall_at_100", "mrr_at_10", "map_at_100", "main_score", "judged_at_10", "queries", "bytes_per_doc", "index_bytes", "query_p50_ms", "query_p95_ms", "query_p99_ms", "docs_per_s", "tokens_per_s", "peak_rss_mb", "candidate_id", "data_sha256", "model_sha256"]
+STABLE = [
+    "sweep",
+    "task",
+    "task_type",
+    "model",
+    "retriever",
+    "pooling",
+    "dim",
+    "quantization",
+    "index",
+    "batch_size",
+    "status",
+    "ndcg_at_10",
+    "recall_at_10",
+    "recall_at_100",
+    "mrr_at_10",
+    "map_at_100",
+    "main_score",
+    "judged_at_10",
+    "queries",
+    "bytes_per_doc",
+    "index_bytes",
+    "query_p50_ms",
+    "query_p95_ms",
+    "query_p99_ms",
+    "docs_per_s",
+    "tokens_per_s",
+    "peak_rss_mb",
+    "candidate_id",
+    "data_sha256",
+    "model_sha256",
+]
 SCORES = {"x": {"a": [0.5, 0.7]}, "y": {"a": [0.1, 0.2]}}
 COSTS = {"x": 10, "y": 20}
 
@@ -36,7 +67,16 @@ def test_a_real_sweep_fills_every_row_with_every_key() -> None:
     for row in found:
         assert set(STABLE) <= set(row)
         scored = row["status"] == "ok"
-        for key in ("ndcg_at_10", "recall_at_10", "recall_at_100", "mrr_at_10", "map_at_100", "main_score", "queries", "bytes_per_doc"):
+        for key in (
+            "ndcg_at_10",
+            "recall_at_10",
+            "recall_at_100",
+            "mrr_at_10",
+            "map_at_100",
+            "main_score",
+            "queries",
+            "bytes_per_doc",
+        ):
             assert (row[key] is not None) is scored, key
         for key in ("query_p50_ms", "query_p95_ms", "query_p99_ms", "docs_per_s", "tokens_per_s", "peak_rss_mb"):
             assert row[key] is None, "nothing was timed"

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from harness.modelfolder import first_line, hashes_of, inside_package, local_folder, pooling_of, settings, snapshot
+from harness.modelfolder import (
+    first_line,
+    hashes_of,
+    inside_package,
+    limit_of,
+    local_folder,
+    pooling_of,
+    settings,
+    snapshot,
+)  # fmt: skip
 from harness.parts import place
 from harness.protocols import Pooling
 from harness.types import Encoded, Floats, HarnessError, Inapplicable, Role, Traits
@@ -62,14 +71,12 @@ class SentenceTransformer:
         folder, _ = self._folder()
         own = settings(folder / "config_sentence_transformers.json")
         similarity = own.get("similarity_fn_name") or "cosine"
-        limit = settings(folder / "sentence_bert_config.json").get("max_seq_length") or settings(
-            folder / "config.json"
-        ).get("max_position_embeddings", 0)
+        limit = limit_of(folder)
         warnings = tuple(self._prompt_warnings(own.get("prompts") or {}))
         if self.max_tokens and limit and self.max_tokens != limit:
             warnings += (f"max_tokens={self.max_tokens} overrides the model's own limit of {limit}",)
         chosen = similarity if self.similarity == "native" else self.similarity
-        return Traits(chosen, pooling_of(folder), int(self.max_tokens or limit or 0), warnings)
+        return Traits(chosen, pooling_of(folder), self.max_tokens or limit, warnings)
 
     def prompt(self, role: Role) -> str:
         """The prompt given for the role, else the model's own, else its default prompt, else none."""
@@ -170,7 +177,9 @@ class OpenSentenceTransformer:
         if self._free is None:
             tokenizer = self.model.tokenizer
             return np.asarray([len(tokenizer(t, truncation=False)["input_ids"]) for t in texts], dtype=np.int32)
-        return np.asarray([len(e.ids) for e in self._free.encode_batch(texts)], dtype=np.int32)
+        special = self._has_states  # static models leave special tokens out
+        encoded = self._free.encode_batch(texts, add_special_tokens=special)
+        return np.asarray([len(e.ids) for e in encoded], dtype=np.int32)
 
 
 def _untruncated(tokenizer: Any) -> Any:
@@ -186,13 +195,14 @@ def _untruncated(tokenizer: Any) -> Any:
 
 def _load(folder: str, part: SentenceTransformer, device: str) -> Model:
     import torch
+    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer as Model
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model = Model(folder, device=device, trust_remote_code=part.trust_remote_code, local_files_only=True)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise HarnessError(f"{Path(folder).name} cannot be loaded as a model: {first_line(error)}") from error
     if part.max_tokens:
         model.max_seq_length = part.max_tokens

@@ -9,7 +9,22 @@ TEXTS = [
     "the quick brown fox", "", "a printer is offline and nobody knows why it does not answer", "fox",
     "reset the password  ", "error 0x80070005 in module seven of the backup tool, twice a day since Monday",
 ]  # fmt: skip
-WORDS = ["the", "quick", "brown", "fox", "a", "printer", "is", "offline", "and", "it", "query", "document", ":", "reset"]
+WORDS = [
+    "the",
+    "quick",
+    "brown",
+    "fox",
+    "a",
+    "printer",
+    "is",
+    "offline",
+    "and",
+    "it",
+    "query",
+    "document",
+    ":",
+    "reset",
+]
 
 
 def bert(folder: Path, seed: int = 0) -> Path:
@@ -52,7 +67,11 @@ def decoder(folder: Path) -> Path:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<pad>", padding_side="left", model_max_length=40  # noqa: S106
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        eos_token="<pad>",
+        padding_side="left",
+        model_max_length=40,  # noqa: S106
     )
     torch.manual_seed(1)
     config = Qwen2Config(

@@ -75,6 +75,14 @@ def test_copies_of_a_document_tie_at_any_scale_and_place(scale: float) -> None:
             assert rows[a] != rows[b] or ids[a] > ids[b]
 
 
+def test_scores_closer_than_a_float32_product_can_tell_are_ranked_exactly() -> None:
+    draw = np.random.default_rng(1)
+    documents = (unit(draw.normal(size=(1, 300))) + 2e-8 * draw.normal(size=(400, 300))).astype(np.float32)
+    queries, ids = clustered(12, 300, 2), names(400, 3)
+    ranking = Flat().build(documents, ids).search(queries, 5, none(12))
+    assert ranking.documents.tolist() == by_force(documents, ids, queries, 5, none(12))
+
+
 def test_a_document_that_is_excluded_leaves_no_hole() -> None:
     documents = unit([[1, 0], [0.9, 0.1], [0.5, 0.5]])
     index = Flat().build(documents, ["a", "b", "c"])
@@ -115,8 +123,8 @@ def test_vectors_that_are_not_finite_are_refused_on_both_sides(value: float) -> 
 
 
 def test_a_zero_vector_scores_zero_and_is_ranked() -> None:
-    ranking: Ranking = Flat().build(np.zeros((3, 2), np.float32), ["a", "b", "c"]).search(
-        np.zeros((1, 2), np.float32), 5, none(1)
+    ranking: Ranking = (
+        Flat().build(np.zeros((3, 2), np.float32), ["a", "b", "c"]).search(np.zeros((1, 2), np.float32), 5, none(1))
     )
     assert ranking.documents.tolist() == [[2, 1, 0, -1, -1]]
     assert ranking.scores[0, :3].tolist() == [0, 0, 0]

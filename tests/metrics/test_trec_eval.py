@@ -48,7 +48,8 @@ def printed(file: Path) -> dict[tuple[str, str], str]:
 
 @pytest.mark.real
 @pytest.mark.parametrize(
-    ("run", "output"), [("results.test", "out.test.aq"), ("results.trunc", "out.test.aqc"), ("results.test", "out.test.a")]
+    ("run", "output"),
+    [("results.test", "out.test.aq"), ("results.trunc", "out.test.aqc"), ("results.test", "out.test.a")],
 )
 def test_every_printed_number_is_ours(shared: Path, run: str, output: str) -> None:
     folder = shared / "trec_eval"
@@ -82,7 +83,9 @@ def test_negative_grades_are_judged_and_gain_nothing(shared: Path) -> None:
         grades = pytrec_eval.parse_qrel(file)
     with (folder / "results.test").open() as file:
         run = pytrec_eval.parse_run(file)
-    theirs = pytrec_eval.RelevanceEvaluator(grades, {"ndcg_cut.10,100", "map_cut.100", "recall.100", "P.10"}).evaluate(run)
+    theirs = pytrec_eval.RelevanceEvaluator(grades, {"ndcg_cut.10,100", "map_cut.100", "recall.100", "P.10"}).evaluate(
+        run
+    )
     queries, ours = scores(folder, "results.test", "qrels.rel_level")
     for name in ("ndcg_cut_10", "ndcg_cut_100", "map_cut_100", "recall_100", "P_10"):
         np.testing.assert_allclose(ours[name], [theirs[q][name] for q in queries], atol=1e-9, err_msg=name)

@@ -42,6 +42,8 @@ def test_the_ranking_with_all_its_ties_is_that_of_faiss_hamming_distances(dim: i
     ranking = Flat().build(fitted.decode(codes), ids).search(fitted.query(queries), 300, np.full(25, -1, np.int32))
     np.testing.assert_array_equal(ranking.scores, dim - 2 * distances.astype(np.float64))
     for q in range(25):
-        by_faiss = sorted(zip(distances[q].tolist(), found[q].tolist(), strict=True), key=lambda pair: (pair[0], -pair[1]))
+        by_faiss = sorted(
+            zip(distances[q].tolist(), found[q].tolist(), strict=True), key=lambda pair: (pair[0], -pair[1])
+        )
         assert ranking.documents[q].tolist() == [document for _, document in by_faiss]
     assert all(len(set(row.tolist())) < 300 for row in ranking.scores), "ties were meant to occur"

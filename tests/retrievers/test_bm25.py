@@ -55,7 +55,9 @@ def test_words_are_matched_by_stem_and_without_regard_to_case() -> None:
     assert ranked(Bm25(), {"a": "Printers PRINTING", "b": "boat"}, "printed").documents[0, 0] == 0
     assert ranked(PLAIN, {"a": "printers", "b": "boat"}, "printed").documents[0, 0] == -1
     german = Bm25(language="german")
-    assert ranked(german, {"a": "die Häuser", "b": "das Boot"}, "die des Hauses").documents[0].tolist() == [0] + [-1] * 4
+    assert (
+        ranked(german, {"a": "die Häuser", "b": "das Boot"}, "die des Hauses").documents[0].tolist() == [0] + [-1] * 4
+    )
 
 
 def test_equal_documents_rank_by_id_descending() -> None:
@@ -81,8 +83,13 @@ def test_a_language_that_bm25_does_not_know_is_inapplicable_and_the_known_ones_a
 def test_a_language_without_stop_words_works_where_they_are_switched_off() -> None:
     with pytest.raises(Inapplicable, match="stopwords=none"):
         ranked(Bm25(language="finnish"), {"a": "talossa", "b": "vene"}, "talot")
-    assert ranked(Bm25(language="finnish", stopwords="none"), {"a": "talossa", "b": "vene"}, "talot").documents[0, 0] == 0
-    assert ranked(Bm25("klingon", stemmer="none", stopwords="none"), {"a": "qapla", "b": "x"}, "qapla").documents[0, 0] == 0
+    assert (
+        ranked(Bm25(language="finnish", stopwords="none"), {"a": "talossa", "b": "vene"}, "talot").documents[0, 0] == 0
+    )
+    assert (
+        ranked(Bm25("klingon", stemmer="none", stopwords="none"), {"a": "qapla", "b": "x"}, "qapla").documents[0, 0]
+        == 0
+    )
 
 
 def test_the_index_size_is_counted() -> None:

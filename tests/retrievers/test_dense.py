@@ -90,7 +90,9 @@ def test_documents_cut_at_the_models_limit_are_counted_in_documents_and_tokens()
     found = searcher(dense(encoder=Claims()), DOCUMENTS[:4], QUERIES, tokens=[5, 5, 2, 3], full=[15, 10, 2, 3])
     assert found.facts["documents_cut"] == 0.5
     assert found.facts["tokens_cut"] == 0.5
-    assert any(w.startswith("50.0% of documents") and "limit of 5 tokens; 50.0% of all tokens" in w for w in found.warnings)
+    assert any(
+        w.startswith("50.0% of documents") and "limit of 5 tokens; 50.0% of all tokens" in w for w in found.warnings
+    )
     whole = searcher(dense(), DOCUMENTS, QUERIES)
     assert whole.facts["documents_cut"] == whole.facts["tokens_cut"] == 0
     assert whole.warnings == ()
@@ -103,7 +105,9 @@ def test_documents_cut_at_the_models_limit_are_counted_in_documents_and_tokens()
         (Binary(), 4, 48 + 1536, 0), (Int8(), 4, 384 + 1536, 2 * 4 * 384),
     ],
 )  # fmt: skip
-def test_bytes_are_those_stored_rescoring_copy_included(quantizer: Any, rescore: int, a_document: int, overhead: int) -> None:
+def test_bytes_are_those_stored_rescoring_copy_included(
+    quantizer: Any, rescore: int, a_document: int, overhead: int
+) -> None:
     facts = searcher(dense(quantizer, rescore=rescore), clustered(50, 384, 1), clustered(3, 384, 2)).facts
     assert facts["bytes_per_doc"] == a_document
     assert facts["index_bytes"] == 50 * a_document + overhead
@@ -128,7 +132,8 @@ def test_rescoring_a_shortlist_of_everything_is_the_float_ranking(quantizer: Any
 
 def test_rescoring_a_short_list_orders_it_by_float_scores_and_helps() -> None:
     exact, plain, rescored = (
-        searcher(part, DOCUMENTS, QUERIES).rank(10).documents for part in (dense(), dense(Binary()), dense(Binary(), rescore=4))
+        searcher(part, DOCUMENTS, QUERIES).rank(10).documents
+        for part in (dense(), dense(Binary()), dense(Binary(), rescore=4))
     )
     shared = [np.mean([len(set(a) & set(b)) for a, b in zip(exact, other, strict=True)]) for other in (plain, rescored)]
     assert shared[1] > shared[0] + 1
@@ -136,6 +141,12 @@ def test_rescoring_a_short_list_orders_it_by_float_scores_and_helps() -> None:
     assert all(set(row) <= set(pool) for row, pool in zip(rescored, shortlist, strict=True))
     scores = np.take_along_axis(QUERIES @ DOCUMENTS.T, rescored, axis=1)
     assert (np.diff(scores, axis=1) <= 1e-6).all()
+
+
+def test_binary_compares_bits_with_bits() -> None:
+    scores = searcher(dense(Binary()), DOCUMENTS, QUERIES).rank(3).scores
+    signs = np.where(QUERIES >= 0, 1, -1) @ np.where(DOCUMENTS >= 0, 1, -1).T
+    assert scores.tolist() == (-np.sort(-signs, axis=1)[:, :3]).astype(float).tolist()
 
 
 def test_a_negative_rescore_is_inapplicable() -> None:

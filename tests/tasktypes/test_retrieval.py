@@ -70,7 +70,11 @@ def test_a_judged_query_without_a_result_scores_zero_and_stays_in_the_mean() -> 
 
 
 def test_a_query_without_a_relevant_document_is_left_out_and_counted() -> None:
-    found = scored({"q1": {"d1": 1.0}, "q2": {"d1": 1.0}, "q3": {}}, {"q1": {"d1": 1}, "q2": {"d1": 0}}, dict.fromkeys(("q1", "q2", "q3"), ""))
+    found = scored(
+        {"q1": {"d1": 1.0}, "q2": {"d1": 1.0}, "q3": {}},
+        {"q1": {"d1": 1}, "q2": {"d1": 0}},
+        dict.fromkeys(("q1", "q2", "q3"), ""),
+    )
     assert found["ids"] == ("q1",)
     assert found["facts"]["queries_left_out"] == 2
 
@@ -123,9 +127,13 @@ def test_ties_score_alike_whatever_the_order_of_documents_the_block_and_the_metr
 
 
 @pytest.mark.parametrize(("exclude", "first"), [(True, 2), (False, 0)])
-def test_a_query_that_is_a_document_is_dropped_only_where_the_set_says_so_and_before_the_cut(exclude: bool, first: int) -> None:
+def test_a_query_that_is_a_document_is_dropped_only_where_the_set_says_so_and_before_the_cut(
+    exclude: bool, first: int
+) -> None:
     documents = {"same": "red car", "b": "red", "c": "red car wheel"}
-    data = evalset(documents, {"same": "red car", "q": "red car"}, {"same": {"c": 1}, "q": {"same": 1}}, exclude_self=exclude)
+    data = evalset(
+        documents, {"same": "red car", "q": "red car"}, {"same": {"c": 1}, "q": {"same": 1}}, exclude_self=exclude
+    )
     for part in (Bm25(stemmer="none"), Dense(Hashing(256), Native(), Truncate(), Float32(), Flat())):
         found = Retrieval((Mrr(1),)).evaluate(data, part.prepare(data, Encoding()))
         assert found.top[0, 0] == first

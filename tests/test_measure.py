@@ -1,0 +1,60 @@
+"""Which speeds a sweep measures, and what becomes of one that cannot be had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.types import HarnessError
+from tests.sweeping import sweep, table_of, write_task
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    write_task()
+
+
+QUICK = ("timing=quick", "timing.calls=3", "timing.repeats=2", "timing.documents=4")
+
+
+def test_every_distinct_speed_is_measured_once_and_shared() -> None:
+    words = ("model=hashing,bm25", "dim=8,16", "batch_size=1,8", *QUICK)
+    outcome = sweep(*words)
+    # quality: 2 dims + bm25; encode 1, index 2 batch sizes, search 2 dims; bm25 search and build
+    assert outcome.computed == 3 + 1 + 2 + 2 + 2
+    assert sweep(*words).computed == 0
+    for row in table_of(outcome):
+        assert row["query_p50_ms"] > 0 and row["docs_per_s"] > 0
+        assert row["query_p99_ms"] is None
+        assert (row["tokens_per_s"] is None) is (row["model"] == "bm25")
+
+
+def test_a_measurement_that_fails_is_recorded_and_the_others_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.encoders.hashing import OpenHashing
+
+    sound = OpenHashing.encode
+
+    def encode(self: Any, texts: Any, role: Any, poolings: Any, batch_size: int) -> Any:
+        if batch_size == 512:
+            raise RuntimeError("out of memory")
+        return sound(self, texts, role, poolings, batch_size)
+
+    monkeypatch.setattr(OpenHashing, "encode", encode)
+    outcome = sweep("model=hashing", "batch_size=1,512", *QUICK)
+    small, large = sorted(table_of(outcome), key=lambda row: row["batch_size"])
+    assert small["docs_per_s"] > 0 and small["query_p50_ms"] > 0
+    assert large["docs_per_s"] is None and large["query_p50_ms"] == small["query_p50_ms"]
+    assert any("out of memory" in w for w in large["warnings"])
+    assert outcome.failed == 1
+    assert sweep("model=hashing", "batch_size=1,512", *QUICK).computed == 0
+
+
+@pytest.mark.parametrize("word", ["timing.repeats=0", "timing.calls=many", "timing.documents=-1", "timing.warmup=1.5"])
+def test_a_wrong_timing_setting_stops_before_anything_runs(word: str) -> None:
+    with pytest.raises(HarnessError, match=word.partition("=")[0]):
+        sweep("model=hashing", "timing=quick", word)
+    assert not Path("results").exists()

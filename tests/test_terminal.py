@@ -1,0 +1,142 @@
+"""What is printed: every format holds what the rows hold, and no cell can do harm."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.table import KEYS, MORE, Row
+from harness.terminal import listing, run_help, write_table
+from harness.types import HarnessError
+
+
+def row(**values: Any) -> Row:
+    known = {"sweep": "s", "task": "a", "model": "m", "pooling": "native", "dim": 8, "quantization": "int8", "status": "ok",
+             "batch_size": 32, "ndcg_at_10": 0.5, "queries": 4, "warnings": [], "reason": ""}  # fmt: skip
+    return dict.fromkeys(KEYS + MORE) | known | values
+
+
+def as_csv(*rows: Row) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(write_table(rows, "csv", None))))
+
+
+def test_jsonl_has_every_stable_key_in_every_row_and_null_where_nothing_was_measured() -> None:
+    text = write_table([row(), row(status="failed", reason="no hub", ndcg_at_10=None, warnings=["w"])], "jsonl", None)
+    found = [json.loads(line) for line in text.splitlines()]
+    assert len(found) == 2 and all(set(KEYS) <= set(one) for one in found)
+    assert found[0]["query_p95_ms"] is None and found[1]["ndcg_at_10"] is None and found[1]["status"] == "failed"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_jsonl_is_json_whatever_the_numbers(value: float) -> None:
+    assert json.loads(write_table([row(map_at_100=value)], "jsonl", None))["map_at_100"] is None
+
+
+def test_csv_numbers_are_numbers_and_unmeasured_cells_are_empty() -> None:
+    one, other = as_csv(row(), row(batch_size=None, dim="-", queries=None, ndcg_at_10=-0.25))
+    assert (one["batch_size"], one["dim"], one["queries"], one["ndcg_at_10"]) == ("32", "8", "4", "0.5")
+    assert (other["batch_size"], other["dim"], other["queries"], other["ndcg_at_10"]) == ("", "-", "", "-0.25")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1+2", "@SUM(A1)", "\tx", "\rx", "\nx", "\x00x", "\x1bx"])
+def test_csv_text_that_a_spreadsheet_would_run_gets_a_quote(text: str) -> None:
+    (found,) = as_csv(row(model=text, reason=text, warnings=[text]))
+    assert found["model"].startswith("'") and found["reason"].startswith("'") and found["warnings"].startswith("'")
+
+
+def test_csv_keeps_commas_quotes_and_lines_inside_their_cell() -> None:
+    (found,) = as_csv(row(reason='a,"b"\nc'))
+    assert found["reason"] == 'a,"b"\nc'
+
+
+@pytest.mark.parametrize("text", ["a|b", "a\\|b", "a\nb", "a\r\nb", "a\\"])
+def test_a_markdown_cell_stays_one_cell(text: str) -> None:
+    head, rule, line = write_table([row(model=text)], "md", None).split("\n")
+    bare = line.replace("\\\\", "").replace("\\|", "")
+    assert bare.count("|") == head.count("|") == rule.count("|")
+    assert "\r" not in line
+
+
+def test_text_columns_line_up_and_failures_say_why() -> None:
+    text = write_table(
+        [row(), row(model="longer-name", status="failed", reason="no\nhub", ndcg_at_10=None)], "text", None
+    )
+    head, first, second = text.split("\n")
+    assert head.index("pooling") == first.index("native") == second.index("native")
+    assert "failed: no hub" in second and "status" in head
+    assert "status" not in write_table([row()], "text", None)
+
+
+@pytest.mark.parametrize("form", ["text", "md", "csv", "jsonl"])
+def test_a_file_gets_what_else_were_printed(tmp_path: Path, form: str) -> None:
+    assert write_table([row()], form, tmp_path / "out") == ""
+    assert (tmp_path / "out").read_text().rstrip("\n") == write_table([row()], form, None)
+
+
+@pytest.mark.parametrize("form", ["text", "csv", "parquet"])
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, form: str) -> None:
+    with pytest.raises(HarnessError, match="cannot be written"):
+        write_table([row()], form, tmp_path / "none" / "out")
+
+
+def test_parquet_comes_back_with_every_key(tmp_path: Path) -> None:
+    import pandas as pd
+
+    write_table([row(), row(batch_size=None, dim="full")], "parquet", tmp_path / "out")
+    frame = pd.read_parquet(tmp_path / "out")
+    assert set(KEYS) <= set(frame.columns) and frame["dim"].tolist() == ["8", "full"]
+    with pytest.raises(HarnessError, match="-o FILE"):
+        write_table([row()], "parquet", None)
+
+
+def test_an_empty_sweep_is_an_empty_table() -> None:
+    for form in ("text", "md", "csv", "jsonl"):
+        write_table([], form, None)
+
+
+# Lists and help ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_everything_has_a_list(elsewhere: Path) -> None:
+    text = listing(None)
+    for name in (
+        "models",
+        "tasks",
+        "policies",
+        "experiments",
+        "quantizers",
+        "hashing",
+        "helpdesk",
+        "quickstart",
+        "int8",
+    ):
+        assert name in text
+    with pytest.raises(HarnessError, match="Did you mean models"):
+        listing("model")
+
+
+@pytest.mark.parametrize("text", ["a: [", "- list", "", "card: 3"])
+def test_a_broken_yaml_of_the_user_does_not_spoil_the_list(elsewhere: Path, text: str) -> None:
+    (elsewhere / "configs" / "model").mkdir(parents=True)
+    (elsewhere / "configs" / "model" / "ours.yaml").write_text(text)
+    assert "ours" in listing("models") and "bm25" in listing("models")
+
+
+def test_the_help_of_run_names_every_option_with_its_default(elsewhere: Path) -> None:
+    from harness.launch import option_names
+
+    text = run_help()
+    for name in option_names():
+        assert f"{name}:" in text
+    assert "batch_size: 32" in text
