@@ -19,10 +19,10 @@ demo: $(STAMP)
 	$(BIN)/harness run experiment=quickstart
 
 test: lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -q -m "not real"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not real"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -76,7 +76,7 @@ def _candidate(
     costs = {
         k: _largest(good.values(), k) for k in ("bytes_per_doc", "index_bytes", "query_p95_ms", "query_p95_ms_upper")
     }
-    costs["price_per_million_tokens"] = card.get("price_per_million_tokens", 0.0)
+    costs["price_per_million_tokens"] = card.get("price_per_million_tokens")
     rate = max((r["docs_per_s"] for r in group if r["docs_per_s"] is not None), default=None)
     facts = {
         "docs_per_s": rate,

@@ -151,8 +151,10 @@ _FAMILY = (
 def _variant(job: Job) -> Variant:
     config = job.config
     node = {k: v for k, v in config["model"].items() if k != "card"}
-    card = dict(config["model"].get("card") or {})
     retriever, dense = _retriever(node, config), False
+    # A model that runs here costs no tokens; what an endpoint charges is unknown unless its card says it.
+    price = None if name_of(retriever) == "api" else 0.0
+    card = {"price_per_million_tokens": price} | dict(config["model"].get("card") or {})
     if not isinstance(retriever, Retriever):
         retriever, dense = _dense(retriever, config), True
     batch_size = _positive(config["batch_size"], "batch_size") if dense else None

@@ -216,8 +216,10 @@ def test_a_retriever_ranks_alike_whatever_the_batch_the_other_queries_and_the_de
         assert all(np.array_equal(a, b) for a, b in zip(ranking, again, strict=True))
     alone = dataclasses.replace(data, queries=type(data.queries)(data.queries.ids[4:5], data.queries.texts[4:5]))
     assert np.array_equal(part.prepare(alone, Encoding()).rank(12).documents[0], ranking.documents[4])
-    if not getattr(part, "rescore", 0):  # the shortlist grows with k
-        assert np.array_equal(part.prepare(data, Encoding()).rank(5).documents, ranking.documents[:, :5])
+    for k in (5, 11, 30):
+        deeper = part.prepare(data, Encoding()).rank(k).documents
+        both = min(k, 12)
+        assert np.array_equal(deeper[:, :both], ranking.documents[:, :both]), "the depth asked for changes no rank"
 
 
 @pytest.mark.parametrize("part", of("retrievers"))

@@ -113,7 +113,9 @@ def test_functions_take_at_most_six_parameters():
     over = []
     for path in FILES:
         for f in _functions(path):
-            names = [a.arg for a in (*f.args.posonlyargs, *f.args.args, *f.args.kwonlyargs) if a.arg not in ("self", "cls")]
+            names = [
+                a.arg for a in (*f.args.posonlyargs, *f.args.args, *f.args.kwonlyargs) if a.arg not in ("self", "cls")
+            ]
             if len(names) > 6:
                 over.append(f"{path.name}:{f.name}")
     assert over == []
@@ -135,7 +137,9 @@ def test_one_broad_except_writes_the_traceback_of_a_failed_record():
     broad = []
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")):
+            if isinstance(node, ast.ExceptHandler) and (
+                node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")
+            ):
                 broad.append(path.name)
     assert broad == ["runner.py"]
 

@@ -28,8 +28,10 @@ from harness.types import EvalSet, Floats, Inapplicable, Ints, Ranking, Vectors
 class Dense:
     """Encoder, pooling, reduction, quantization and index in a row; everything fitted on the documents alone.
 
-    `similarity` is the model's own unless named; cosine normalises before quantizing. `rescore` above 0 takes
-    `rescore` x k documents by the codes and ranks them again by the float vectors, which then count as stored.
+    `similarity` is the model's own unless named; cosine normalises before quantizing. `rescore` above 0 ranks the
+    first `rescore` x `served` documents again by the float vectors, which then count as stored; those behind keep
+    the order of the codes. `served` is how many results a query returns, so the shortlist is that of a service and
+    does not grow with the deepest metric that is asked for.
     """
 
     encoder: Encoder
@@ -39,6 +41,7 @@ class Dense:
     index: Index
     similarity: Literal["native", "cosine", "dot"] = "native"
     rescore: int = 0
+    served: int = 10
 
     def needs(self) -> Sequence[Need]:
         """The one forward pass this candidate asks for."""
@@ -47,7 +50,7 @@ class Dense:
     def prepare(self, evalset: EvalSet, source: VectorSource) -> DenseSearcher:
         """Encode both sides, fit on the documents, build the index; Inapplicable from any part passes through."""
         if self.rescore < 0:
-            raise Inapplicable(f"rescore={self.rescore}: use 0 for none, or a multiple of k such as 4")
+            raise Inapplicable(f"rescore={self.rescore}: use 0 for none, or a multiple of the results such as 4")
         similarity = self._similarity()
         documents = source.vectors(self.encoder, self.pooling, "document", evalset.documents.texts)
         queries = source.vectors(self.encoder, self.pooling, "query", evalset.queries.texts)
@@ -91,7 +94,7 @@ class DenseSearcher:
     def __init__(
         self, part: Dense, evalset: EvalSet, sides: _Sides, cut: Mapping[str, float], warnings: tuple[str, ...]
     ) -> None:
-        self.rescore = part.rescore
+        self.shortlist = part.rescore * part.served
         self.sides = sides
         self.excluded = own_documents(evalset)
         self.order = id_order(evalset.documents.ids)
@@ -110,21 +113,31 @@ class DenseSearcher:
         self._search(self.sides.queries[query : query + 1], self.excluded[query : query + 1], k)
 
     def _search(self, queries: Floats, excluded: Ints, k: int) -> Ranking:
-        depth = k * max(1, self.rescore)
-        ranking = self.built.search(self.quantizer.query(queries), depth, excluded)
-        if not self.rescore:
-            return ranking
-        return stacked([self._rescored(row, query, k) for row, query in zip(ranking.documents, queries, strict=True)])
+        coded = self.built.search(self.quantizer.query(queries), max(k, self.shortlist), excluded)
+        if not self.shortlist:
+            return coded
+        rows = [Ranking(*row) for row in zip(*coded, strict=True)]
+        return stacked([self._rescored(row, query, k) for row, query in zip(rows, queries, strict=True)])
 
-    def _rescored(self, row: Ints, query: Floats, k: int) -> Ranking:
-        shortlist = row[row >= 0]
-        documents = self.sides.documents[shortlist].astype(np.float64)
+    def _rescored(self, row: Ranking, query: Floats, k: int) -> Ranking:
+        head = row.documents[: self.shortlist]
+        head = head[head >= 0]
+        documents = self.sides.documents[head].astype(np.float64)
         largest = float(np.linalg.norm(query)) * float(np.linalg.norm(documents, axis=1).max(initial=0))
-        return best(shortlist, settled(documents @ query.astype(np.float64), largest), self.order, k)
+        ranked = best(head, settled(documents @ query.astype(np.float64), largest), self.order, min(k, self.shortlist))
+        if k <= self.shortlist:
+            return ranked
+        tail = row.scores[self.shortlist :]
+        below = tail - tail[0] + ranked.scores[-1] - 1 if np.isfinite(tail[0]) else tail
+        return Ranking(
+            np.concatenate([ranked.documents, row.documents[self.shortlist :]]),
+            np.concatenate([ranked.scores, below]),
+            row.complete,
+        )
 
     def _sizes(self, code_bytes: int) -> Mapping[str, float]:
         documents = self.sides.documents
-        copy = documents.nbytes if self.rescore else 0
+        copy = documents.nbytes if self.shortlist else 0
         memory = code_bytes + self.quantizer.overhead_bytes
         return {
             "index_bytes": float(memory + copy),

@@ -143,6 +143,15 @@ def test_rescoring_a_short_list_orders_it_by_float_scores_and_helps() -> None:
     assert (np.diff(scores, axis=1) <= 1e-6).all()
 
 
+def test_behind_the_shortlist_the_order_of_the_codes_goes_on_with_lower_scores() -> None:
+    coded = searcher(dense(Binary()), DOCUMENTS, QUERIES).rank(60).documents
+    rescored = searcher(dense(Binary(), rescore=4), DOCUMENTS, QUERIES).rank(60)
+    assert np.array_equal(rescored.documents[:, 40:], coded[:, 40:])
+    assert [set(row) for row in rescored.documents[:, :40].tolist()] == [set(row) for row in coded[:, :40].tolist()]
+    assert (np.diff(rescored.scores, axis=1) <= 0).all()
+    assert (rescored.scores[:, 39] > rescored.scores[:, 40]).all(), "no tie over the border of the shortlist"
+
+
 def test_binary_compares_bits_with_bits() -> None:
     scores = searcher(dense(Binary()), DOCUMENTS, QUERIES).rank(3).scores
     signs = np.where(QUERIES >= 0, 1, -1) @ np.where(DOCUMENTS >= 0, 1, -1).T
