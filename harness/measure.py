@@ -15,7 +15,7 @@ from harness.plan import Variant
 from harness.protocols import Need
 from harness.store import Records
 from harness.timing import Samples, interleaved, load, machine, noise, sample, upper_bound
-from harness.types import EvalSet, HarnessError, Record
+from harness.types import EvalSet, HarnessError, Record, first_line
 
 _K = 10
 _NO_SPEED = (HarnessError, ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
@@ -96,25 +96,29 @@ class Bench:
         except _NO_SPEED as error:
             if len(group) > 1:
                 return {k: r for name, one in group.items() for k, r in self._measured({name: one}).items()}
-            reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+            reason = f"{type(error).__name__}: {first_line(error)}"
             trace = {"traceback": traceback.format_exc()}
             return {key: Record("", "timing", "failed", {"kind": kind}, reason=reason, provenance=trace)}
 
     def _encode(self, variant: Variant, evalset: EvalSet) -> Record:
         need = variant.retriever.needs()[0]
         model, texts = self.source.opened(need.encoder), evalset.queries.texts
-        return self._samples(
-            lambda i: model.encode([texts[i % len(texts)]], "query", [need.pooling], 1), evalset, "encode"
-        )
+        return self._samples(lambda i: model.encode([texts[i]], "query", [need.pooling], 1), evalset, "encode")
 
     def _search(self, variant: Variant, evalset: EvalSet) -> Record:
         searcher = variant.retriever.prepare(evalset, self.source)
-        return self._samples(lambda i: searcher.probe(i % len(evalset.queries), _K), evalset, "search")
+        return self._samples(lambda i: searcher.probe(i, _K), evalset, "search")
 
     def _samples(self, call: Callable[[int], Any], evalset: EvalSet, kind: str) -> Record:
         calls = min(int(self.settings["calls"]), max(20, len(evalset.queries)))
+        queries = _steps(len(evalset.queries), calls)
         before = load()
-        taken: Samples = sample(call, int(self.settings["repeats"]), calls, int(self.settings["warmup"]))
+        taken: Samples = sample(
+            lambda i: call(queries[i % len(queries)]),
+            int(self.settings["repeats"]),
+            calls,
+            int(self.settings["warmup"]),
+        )
         medians = np.median(taken.seconds, axis=1)
         warnings = noise(medians, f"{kind} of one query")
         if not taken.settled:
@@ -135,10 +139,8 @@ class Bench:
     def _index_rates(self, group: Mapping[str, _Todo]) -> dict[str, Record]:
         _, first, evalset = next(iter(group.values()))
         need = first.retriever.needs()[0]
-        model, texts = (
-            self.source.opened(need.encoder),
-            _spread(evalset.documents.texts, int(self.settings["documents"])),
-        )
+        model = self.source.opened(need.encoder)
+        texts = _spread(evalset.documents.texts, int(self.settings["documents"]))
         tokens = int(self.source.vectors(need.encoder, need.pooling, "document", texts).tokens.sum())
         sizes = {key: int(variant.batch_size or 1) for key, (_, variant, _) in group.items()}
         calls = {k: _encoding(model, texts, need, size) for k, size in sizes.items()}
@@ -173,8 +175,11 @@ def _encoding(model: Any, texts: Sequence[str], need: Need, size: int) -> Callab
 
 def _spread(texts: Sequence[str], n: int) -> list[str]:
     """`n` texts at even steps through the corpus, so that their lengths are the corpus's."""
-    at = np.linspace(0, len(texts) - 1, min(n, len(texts))).astype(int)
-    return [texts[i] for i in at]
+    return [texts[i] for i in _steps(len(texts), n)]
+
+
+def _steps(total: int, n: int) -> list[int]:
+    return [int(i) for i in np.linspace(0, total - 1, min(n, total))]
 
 
 def _rate(seconds: np.ndarray, documents: int, tokens: int | None) -> Record:

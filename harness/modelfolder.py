@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.types import HarnessError, Unavailable
+from harness.types import HarnessError, Unavailable, first_line
 
 _POOLINGS = {
     "lasttoken": "last", "weightedmean": "weighted_mean", "mean_sqrt_len_tokens": "mean_sqrt_length",
@@ -111,8 +111,3 @@ def limit_of(folder: Path) -> int:
 def settings(path: Path) -> dict[str, Any]:
     """A JSON object, empty where the file is absent."""
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -19,7 +19,7 @@ from harness.parts import build, describe, digest, name_of
 from harness.plan import Plan, Variant, common_config, make_plan, quality_key, sweep_name, tasktype_of
 from harness.store import Records
 from harness.timing import versions
-from harness.types import Doubles, EvalSet, HarnessError, Inapplicable, Record
+from harness.types import Doubles, EvalSet, HarnessError, Inapplicable, Record, first_line
 
 Say = Callable[[str], None]
 
@@ -136,7 +136,7 @@ def _evaluate(run: _Run, variant: Variant) -> Record:
         return Record(key, "quality", "failed", labels, reason=str(error), provenance=provenance)
     except Exception as error:  # noqa: BLE001  one job's bug must not stop the others; the traceback is kept
         trace = {"traceback": traceback.format_exc()}
-        reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+        reason = f"{type(error).__name__}: {first_line(error)}"
         return Record(key, "quality", "failed", labels, reason=reason, provenance=provenance | trace)
     means = {name: _mean(scores) for name, scores in result.per_query.items()}
     values = dict(result.facts) | means | {"main": result.main, "main_score": means[result.main]}

@@ -32,6 +32,11 @@ class Unavailable(HarnessError):
     """Something outside this machine or installation could not be had: a hub, an endpoint, an optional package."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 @dataclass(frozen=True)
 class Texts:
     """Texts in file order with their unique ids; `texts[i]` belongs to `ids[i]`."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from harness.modelfolder import (
-    first_line,
     hashes_of,
     inside_package,
     limit_of,
@@ -21,7 +20,7 @@ from harness.modelfolder import (
 )  # fmt: skip
 from harness.parts import place
 from harness.protocols import Pooling
-from harness.types import Encoded, Floats, HarnessError, Inapplicable, Role, Traits
+from harness.types import Encoded, Floats, HarnessError, Inapplicable, Role, Traits, first_line
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer as Model
