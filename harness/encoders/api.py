@@ -81,8 +81,8 @@ class OpenApi:
     def _request(self, texts: list[str]) -> Floats:
         answer = self._answer({"model": self.part.id, "input": texts} | self._width())
         try:
-            items = sorted(answer["data"], key=lambda item: int(item["index"]))
-            rows = np.asarray([item["embedding"] for item in items], dtype=np.float32)
+            by_index = {int(item["index"]): item["embedding"] for item in answer["data"]}
+            rows = np.asarray([by_index[i] for i in range(len(texts))], dtype=np.float32)
         except (KeyError, TypeError, ValueError) as error:
             raise HarnessError(f"{self.part.id}: the answer of {self.part.base_url} holds no embeddings") from error
         if rows.ndim != 2 or len(rows) != len(texts) or not np.isfinite(rows).all():
