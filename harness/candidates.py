@@ -33,6 +33,11 @@ class Candidate:
     facts: Mapping[str, Any]
     lost: str
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether it was asked for and has not run, or its record is damaged; a failure is a result."""
+        return self.lost.startswith("missing")
+
 
 class Breach(NamedTuple):
     """A limit that a candidate does not meet: state is over, borderline or unknown."""

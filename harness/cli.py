@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from harness import __version__
 from harness.types import HarnessError
 
-USAGE, SOME_FAILED, NO_DECISION, INTERRUPTED = 1, 2, 4, 130
+USAGE, SOME_FAILED, CHANGED, NO_DECISION, INTERRUPTED = 1, 2, 3, 4, 130
+FORMATS = ("text", "md", "csv", "jsonl", "parquet")
 _HYDRA_SHOWS = ("--cfg", "-c", "--info", "-i", "--hydra-help")
 
 
@@ -43,9 +45,7 @@ def dispatch(words: Sequence[str]) -> int:
         print(_overview())
         return 0 if words else USAGE
     if words[0] == "--version":
-        from importlib.metadata import version
-
-        print(f"embedding-harness {version('embedding-harness')}")
+        print(f"embedding-harness {__version__}")
         return 0
     if words[0] not in COMMANDS:
         from harness.parts import did_you_mean
@@ -137,22 +137,28 @@ def _decide_command(words: list[str]) -> int:
     from harness.decide import DECIDED, decide
     from harness.policy import read_policy
     from harness.table import find_sweep, read_sweep
-    from harness.terminal import decision_text
+    from harness.terminal import decision_text, label_in
 
     sweep = read_sweep(find_sweep(args.sweep, Path(args.results_dir)))
     if other := [w for w in overrides if not w.startswith("policy")]:
         raise HarnessError(f"decide takes policy=... overrides only, not {other[0]}; for another sweep use harness run")
-    node = _policy_node(overrides) if overrides else sweep.manifest["policy"]
-    decision = decide(sweep, read_policy(node))
+    before = sweep.manifest["policy"]
+    decision = decide(sweep, read_policy(_policy_node(overrides, before)))
     _show(json.dumps(decision, indent=1) if args.json else decision_text(decision))
-    return 0 if decision["status"] == DECIDED else NO_DECISION
+    if decision["status"] != DECIDED:
+        return NO_DECISION
+    old = decide(sweep, read_policy(before)) if overrides else decision
+    if old["pick"] in (None, decision["pick"]):
+        return 0
+    _say(f"Under the sweep's own policy the pick is {label_in(old, old['pick'])}. Page and record stay as they are.")
+    return CHANGED
 
 
 def _table(words: list[str]) -> int:
     """one row per candidate and eval set: text, md, csv, jsonl or parquet"""
     parser = _parser("table", _table)
     parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
-    parser.add_argument("--format", choices=("text", "md", "csv", "jsonl", "parquet"), default="text")
+    parser.add_argument("--format", choices=FORMATS, help="text, or what the suffix of -o says")
     parser.add_argument("-o", "--output", default=None, help="file to write to (stdout; needed for parquet)")
     _folders(parser)
     args = parser.parse_args(words)
@@ -160,7 +166,8 @@ def _table(words: list[str]) -> int:
     from harness.terminal import write_table
 
     sweep = read_sweep(find_sweep(args.sweep, Path(args.results_dir)))
-    text = write_table(rows(sweep), args.format, Path(args.output) if args.output else None)
+    form = args.format or _form_of(args.output)
+    text = write_table(rows(sweep), form, Path(args.output) if args.output else None)
     if text:
         _show(text)
     return 0
@@ -238,10 +245,28 @@ def _report(folder: Path, policy: Any, reports: Path, out: Path | None = None) -
     return decision, [page, page.with_name("decision.md"), page.with_name("decision.json")]
 
 
-def _policy_node(overrides: list[str]) -> Any:
+def _policy_node(overrides: list[str], before: Any) -> Any:
+    """The sweep's own policy with the values given; `policy=NAME` takes that policy instead."""
     from harness.launch import compose
 
-    return compose(overrides)[0].config["policy"]
+    if not overrides:
+        return before
+    composed = compose(overrides)[0].config["policy"]
+    if any(w.startswith("policy=") for w in overrides):
+        return composed
+    node = json.loads(json.dumps(before))
+    for word in overrides:
+        *outer, last = word.partition("=")[0].lstrip("+~").split(".")[1:]
+        source, target = composed, node
+        for key in outer:
+            source, target = source[key], target.setdefault(key, {})
+        target[last] = source.get(last)
+    return node
+
+
+def _form_of(output: str | None) -> str:
+    suffix = Path(output).suffix[1:] if output else ""
+    return suffix if suffix in FORMATS else "text"
 
 
 def _take_flag(words: list[str], flag: str) -> tuple[list[str], bool]:

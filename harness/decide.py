@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.candidates import Candidate, breaches, candidates, check_comparable
 from harness.narrative import caveats, not_measured, sentence
-from harness.policy import Policy
+from harness.policy import Policy, read_policy
 from harness.ruling import Field, Verdict, field_of, rule
 from harness.sensitivity import changes, stability
 from harness.stats import Paired, paired, queries_needed
@@ -17,8 +17,8 @@ from harness.table import Sweep
 from harness.types import HarnessError
 from harness.wording import limit
 
-DECIDED, INSUFFICIENT, NOTHING, BIASED = (
-    "decided", "insufficient evidence", "nothing meets the limits", "labels favour one engine",
+DECIDED, INSUFFICIENT, NOTHING, BIASED, INCOMPLETE = (
+    "decided", "insufficient evidence", "nothing meets the limits", "labels favour one engine", "incomplete",
 )  # fmt: skip
 _JUDGED_GAP = 0.10
 
@@ -32,6 +32,8 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
     field = field_of(entrants, sweep, policy)
     verdict = rule(field, policy, policy.draws, policy.seed) if entrants else None
     status = _status(field, verdict, policy) if verdict else NOTHING
+    if status == DECIDED and any(c.unfinished for c in found):
+        status = INCOMPLETE
     entries = [_entry(c, field, verdict, over[c.id], policy) for c in found]
     entries.sort(key=lambda e: (e["difference"] is None, -(e["score"] if e["score"] is not None else -1), e["label"]))
     pick = None if verdict is None or status == INSUFFICIENT else field.members[verdict.pick].id
@@ -39,6 +41,7 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
         "schema": 1,
         "sweep": sweep.manifest["sweep"],
         "created": sweep.manifest["created"],
+        "policy_changed": _policy_changed(sweep, policy),
         "state": "proposed",
         "status": status,
         "metric": _main(sweep),
@@ -57,6 +60,13 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
 
 
 _ABOUT = ("documents", "queries", "scored_queries", "weight", "guard", "label_source", "languages", "sha256")
+
+
+def _policy_changed(sweep: Sweep, policy: Policy) -> str:
+    """When the policy was changed after results existed: a date, `now` for this call, empty if it was not."""
+    if policy != read_policy(sweep.manifest["policy"]):
+        return "now"
+    return str(sweep.manifest.get("policy_changed", ""))[:10]
 
 
 def _status(field: Field, verdict: Verdict, policy: Policy) -> str:
@@ -169,6 +179,8 @@ def _funnel(
         "variants": len(sweep.manifest["variants"]) + len(sweep.manifest["unplanned"]),
         "candidates": len(found),
         "with_result": sum(not c.lost for c in found),
+        "unfinished": sum(c.unfinished for c in found),
+        "failed": sum(c.lost.startswith("failed") for c in found),
         "within_limits": sum(not c.lost and not over[c.id] for c in found),
         "proven": int(verdict.proven.sum()) if verdict else 0,
     }

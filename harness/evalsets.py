@@ -211,6 +211,11 @@ def _resolved(raw: RawSet) -> tuple[Qrels, list[Note]]:
         message = f"{len(dangling)} judgements name documents that the corpus lacks, such as {named}"
         fix = "Add the documents to the corpus, or remove the judgements."
         notes.append(Note("dangling-judgements", "warning", dangling[0].place, message, fix=fix, count=len(dangling)))
+    if (grade > 0).any() and not ((grade > 0) & (document >= 0)).any():
+        raise HarnessError(
+            f"{raw.judgements[0].place}: no relevant document is in the corpus (first judged: "
+            f'"{raw.judgements[0].document_id}", first in the corpus: "{raw.documents.ids[0]}"). The ids do not match.'
+        )
     return Qrels(query, document, grade), notes + _without_relevant(raw.queries, query[grade > 0])
 
 

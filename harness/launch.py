@@ -108,13 +108,16 @@ def _one_line(error: Exception, words: Sequence[str]) -> HarnessError:
     missing = re.search(r"Missing mandatory value.*?full_key: (\S+)", str(error), re.DOTALL)
     if missing:
         return HarnessError(f"{missing.group(1)} is needed: add {missing.group(1)}=VALUE")
-    return HarnessError(f"{text} (in: {' '.join(words)})")
+    return HarnessError(f"{text} (in: {' '.join(words)}). Options are written NAME=VALUE")
 
 
 def _unknown(key: str) -> str:
     group, _, inner = key.partition(".")
     if inner and group in _PART_GROUPS:
-        return f"the chosen {group} YAML has no {inner!r}; to set a parameter that it leaves out: +{key}=VALUE"
+        return (
+            f"the chosen {group} YAML has no {inner!r}. To set a parameter that it leaves out: +{key}=VALUE; "
+            f"for a folder beside named models write configs/{group}/NAME.yaml"
+        )
     return f"unknown option {key!r}. {did_you_mean(key, _inside(group) if inner else option_names())}"
 
 

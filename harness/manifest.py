@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness import __version__
 from harness.launch import Job
-from harness.parts import digest
 from harness.plan import Plan, Variant, sweep_name
 from harness.store import read_json, write_json
 from harness.timing import machine
-from harness.types import EvalSet
+from harness.types import EvalSet, HarnessError
 
 FILE = "sweep.json"
 
@@ -27,6 +29,7 @@ def manifest_of(plan: Plan, jobs: Sequence[Job], evalsets: Mapping[str, EvalSet]
         "schema": 1,
         "sweep": sweep_name(jobs),
         "command": command,
+        "harness": __version__,
         "policy": config["policy"],
         "evalsets": {name: _about(evalset) for name, evalset in evalsets.items()},
         "unplanned": failures,
@@ -70,17 +73,39 @@ def _about(evalset: EvalSet) -> dict[str, Any]:
 
 
 def _model_sha256(variant: Variant) -> str:
+    """sha256 of the weights file, or of all content hashes where there is not just one; empty without a model."""
     contents = [dict(need.encoder.content()) for need in variant.retriever.needs()]
-    if len(contents) == 1 and "model.safetensors" in contents[0]:
-        return contents[0]["model.safetensors"]
-    return digest(contents) if contents else ""
+    weights = [v for content in contents for k, v in content.items() if k.endswith(".safetensors")]
+    if len(weights) == 1:
+        return weights[0]
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest() if contents else ""
 
 
-def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Keep the date of the first run of the same family; another family or policy starts anew."""
+def write_manifest(folder: Path, manifest: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Write it with the date of the family's first run, and the date its policy was changed since, if it was."""
     path = folder / FILE
-    before = read_json(path) if path.exists() else {}
-    same = {k: v for k, v in before.items() if k not in ("created", "command")}
-    unchanged = same == {k: v for k, v in manifest.items() if k != "command"}
-    created = before["created"] if unchanged else datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(path, manifest | {"created": created} | ({"command": before["command"]} if unchanged else {}))
+    before = _before(path)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    if before and _family(before) != _family(manifest):
+        say(f"{folder.name} held another sweep; its records are kept, table and page show this one from now on")
+        before = {}
+    changed = before.get("policy_changed", "")
+    if before and before["policy"] != manifest["policy"]:
+        changed = now
+    dated = manifest | {"created": before.get("created", now), "policy_changed": changed}
+    same = before and {**before, "command": ""} == {**dated, "command": ""}
+    write_json(path, dated | ({"command": before["command"]} if same else {}))
+
+
+def _before(path: Path) -> dict[str, Any]:
+    """The manifest that lies there; empty where there is none, or none that can be read."""
+    try:
+        return read_json(path)
+    except HarnessError:
+        return {}
+
+
+def _family(manifest: Mapping[str, Any]) -> Any:
+    """Which candidates on which data: what makes two runs the same sweep."""
+    variants = sorted([v["candidate_id"], v["task"], v["batch_size"] or 0] for v in manifest["variants"])
+    return variants, {name: about["sha256"] for name, about in manifest["evalsets"].items()}

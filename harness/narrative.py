@@ -28,15 +28,18 @@ def sentence(decision: Mapping[str, Any]) -> str:
                 else "From so few queries it cannot be said how many it takes."
             )
         )
+    if decision["status"] == "incomplete":
+        return (
+            f"Only provisional, {pick['label']}: {decision['funnel']['unfinished']} of "
+            f"{decision['funnel']['candidates']} candidates have no result yet. Run the same command again to finish."
+        )
     if decision["status"] == "labels favour one engine":
         return (
             f"Only provisional, {pick['label']}: the labels favour one engine. Of the documents that candidates in "
             "question show first, far fewer are judged for some than for others. Judge those, then decide again."
         )
     if pick is reference:
-        return (
-            f"Use {pick['label']}: it is the reference, and nothing cheaper is proven within {margin:g} {name} of it."
-        )
+        return f"Use {pick['label']}: {_alone(decision, pick)}"
     cost = limit(decision["policy"]["order"][0])
     return (
         f"Use {pick['label']}: the cheapest by {cost} of those proven within {margin:g} {name} of "
@@ -45,11 +48,30 @@ def sentence(decision: Mapping[str, Any]) -> str:
     )
 
 
+def _alone(decision: Mapping[str, Any], pick: Entry) -> str:
+    """Why the reference itself is picked, and what stays open below it."""
+    others = [c for c in decision["candidates"] if c["difference"] is not None and c["id"] != pick["id"]]
+    if not others:
+        return "it is the only candidate with a result that meets the limits; nothing was compared."
+    margin, name = decision["policy"]["margin"], metric(decision["metric"])
+    role = "it scores best" if decision["policy"]["reference"] == "best" else "it is the reference"
+    first = f"{role}, and nothing cheaper is proven within {margin:g} {name} of it."
+    opened = [
+        c for c in others if c["cost_rank"] < pick["cost_rank"] and c["interval"][1] > -margin and not c["proven"]
+    ]
+    if not opened or not decision["queries_needed"]:
+        return first
+    return f"{first} {opened[0]['label']} stays open: about {decision['queries_needed']} queries would settle it."
+
+
 def _nothing(decision: Mapping[str, Any]) -> str:
     funnel = decision["funnel"]
     if not funnel["with_result"]:
         return "Nothing can be decided: no candidate has a result on every eval set."
-    return f"Nothing meets the limits: none of {funnel['with_result']} candidates passes. No limit was relaxed."
+    against = {b for c in decision["candidates"] if c["scores"] for b in c["breaches"]}
+    unknown = sorted({b.partition(":")[0] for b in against if ": not known" in b})
+    most = f" Not known, so not met: {', '.join(unknown)}." if unknown else ""
+    return f"Nothing meets the limits: none of {funnel['with_result']} candidates passes. No limit was relaxed.{most}"
 
 
 def caveats(decision: Mapping[str, Any]) -> list[str]:
@@ -57,11 +79,21 @@ def caveats(decision: Mapping[str, Any]) -> list[str]:
     found = []
     by_id = {c["id"]: c for c in decision["candidates"]}
     pick = by_id.get(decision["pick"])
+    funnel = decision["funnel"]
+    if funnel["unfinished"]:
+        found.append(f"{funnel['unfinished']} of {funnel['candidates']} candidates have no result yet.")
     if decision["status"] == "labels favour one engine":
         found.append(
             "The labels favour one engine: judged@10 of the candidates in question differs by more than 0.10. "
             "The table compares their scores with those over judged documents only (condensed)."
         )
+    if decision["policy_changed"]:
+        when = "in this call" if decision["policy_changed"] == "now" else f"on {decision['policy_changed']}"
+        found.append(
+            f"The policy was changed {when}, after results existed: a rule chosen with scores in view proves less."
+        )
+    if funnel["failed"]:
+        found.append(f"{funnel['failed']} of {funnel['candidates']} candidates failed and take no part.")
     if pick and (share := next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), 0.0)) < 0.80:
         other = next((s for s in decision["same_pick"] if s["id"] != pick["id"]), None)
         runner = f"; {other['label']} in {other['share']:.0%}" if other else ""
@@ -77,7 +109,10 @@ def caveats(decision: Mapping[str, Any]) -> list[str]:
     synthetic = [t for t, e in decision["evalsets"].items() if e["label_source"] in ("synthetic", "unknown")]
     if synthetic:
         sources = ", ".join(f"{t}: {decision['evalsets'][t]['label_source']}" for t in synthetic)
-        found.append(f"Where the labels come from limits what the scores mean ({sources}).")
+        found.append(
+            f"Scores are no better than the labels ({sources}); judge a sample yourselves, and say in the manifest "
+            "where the labels come from (label_source)."
+        )
     return found[:3]
 
 

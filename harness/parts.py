@@ -11,7 +11,8 @@ import json
 import pkgutil
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
-from typing import Any, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
@@ -22,6 +23,7 @@ ROOMS = (
     "tasktypes", "sections", "executors",
 )  # fmt: skip
 _OUTSIDE = {"identity": False}
+_SHOWN = 12
 
 
 def place(default: Any = dataclasses.MISSING) -> Any:
@@ -35,7 +37,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, names, n=3, cutoff=0.5) or [n for n in names if word and word in n][:3]
     if near:
         return f"Did you mean {' or '.join(near)}?"
-    return f"Known: {', '.join(names)}." if names else ""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"Known: {', '.join(names[:_SHOWN])}{more}." if names else ""
 
 
 @cache
@@ -134,7 +137,7 @@ def _plain(value: Any) -> Any:
 
 
 def _value(part: type, name: str, value: Any, hint: Any, trusted: Collection[str]) -> Any:
-    expected = getattr(hint, "__name__", None) if isinstance(hint, type) else str(hint).replace("typing.", "")
+    expected = _spoken(hint)
     mistake = HarnessError(f"{part.__name__}.{name} = {value!r}: expected {expected}")
     kinds = {hint, *get_args(hint)}
     if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
@@ -149,6 +152,18 @@ def _value(part: type, name: str, value: Any, hint: Any, trusted: Collection[str
         return check_type(value, hint, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
     except TypeCheckError as error:
         raise mistake from error
+
+
+def _spoken(hint: Any) -> str:
+    """A type as a person says it: `whole number or 'full'`."""
+    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
+    if hint in names:
+        return names[hint]
+    if get_origin(hint) is Literal:
+        return ", ".join(map(str, get_args(hint)))
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(_spoken(one) for one in get_args(hint))
+    return str(getattr(hint, "__name__", hint)).removeprefix("typing.")
 
 
 def _resolve(target: str, trusted: Collection[str]) -> type:

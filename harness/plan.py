@@ -198,7 +198,7 @@ def _labels(job: Job, retriever: Retriever | None) -> dict[str, Any]:
     dense = retriever is None or bool(retriever.needs())
     quantization = choices["quantization"] + (f"+rescore{_rescore(config)}" if _rescore(config) else "")
     return {
-        "model": _model_label(config["model"], choices["model"]),
+        "model": _model_label(config["model"], choices["model"]) + _dtype_label(retriever),
         "retriever": name_of(retriever) if retriever else "dense",
         "pooling": choices["pooling"] if dense else _VECTOR_ONLY,
         "dim": config["dim"] if dense else _VECTOR_ONLY,
@@ -207,9 +207,15 @@ def _labels(job: Job, retriever: Retriever | None) -> dict[str, Any]:
     }
 
 
+def _dtype_label(retriever: Retriever | None) -> str:
+    """The dtype where it is not the default; the encoders that have none run in float32."""
+    used = {getattr(n.encoder, "dtype", "float32") for n in (retriever.needs() if retriever else ())} - {"float32"}
+    return "".join(f" {dtype}" for dtype in sorted(used))
+
+
 def _model_label(node: Mapping[str, Any], choice: str) -> str:
-    if node.get("path"):
-        return Path(str(node["path"])).name
+    if choice == "local" and node.get("path"):
+        return "/".join(Path(str(node["path"])).parts[-2:]).lstrip("/")
     return str(node["id"]) if choice == "api" else choice
 
 

@@ -68,6 +68,8 @@ def check_columns(columns: Mapping[str, str], tables: Sequence[tuple[Table, Want
         fields = {f for t, wants in tables if any(role in w.roles for w in wants.values()) for f in t.fields}
         if name not in fields:
             where = " and ".join(t.where for t, wants in tables if any(role in w.roles for w in wants.values()))
+            if any(";" in f for f in fields):
+                raise HarnessError(f"{where}: the header has semicolons; save the table with commas, or tabs as .tsv")
             raise HarnessError(f"columns.{role}: {name}: {where} has no such field. {did_you_mean(name, fields)}")
 
 

@@ -111,13 +111,21 @@ def _context(decision: Values, manifest: Values) -> str:
     return f"{asked}\n\n{_bullets(sets, '* none')}\n\nThe machine: {_plain(place)}."
 
 
+def _when_fixed(decision: Values) -> str:
+    first = f"Policy {_plain(decision['policy']['name'])}. The sweep first ran on {decision['created'][:10]}"
+    if not decision["policy_changed"]:
+        return f"{first}, and the policy was fixed then."
+    when = "for this record" if decision["policy_changed"] == "now" else f"on {decision['policy_changed']}"
+    return f"{first}; **the policy was changed {when}, after results existed.**"
+
+
 def _limits(decision: Values, _: Values) -> str:
     policy = decision["policy"]
     named = [_plain(limit(key, value)) for key, value in policy["limits"].items() if value is not None]
     best = "the best candidate that meets every limit"
     reference = best if policy["reference"] == "best" else _plain(policy["reference"])
     return (
-        f"Fixed on {decision['created'][:10]}, when the sweep first ran, as policy {_plain(policy['name'])}.\n\n"
+        f"{_when_fixed(decision)}\n\n"
         f"{_bullets(named, '* No limit was set.')}\n\n"
         f"A candidate counts as good enough when its mean {metric(decision['metric'])} is shown to lie at most "
         f"{policy['margin']:g} below that of {reference}, at {percent(policy['confidence'])} confidence over all "

@@ -68,9 +68,9 @@ def run_sweep(jobs: Sequence[Job], command: str, say: Say) -> Outcome:
         variant_entry(v, run.key(v), bench.keys(v, run.tasks[v.task].evalset)) for v in run.plan.variants
     ]
     if len(jobs) > 1:  # a sweep can be reported after a kill; a single run that does not apply leaves nothing
-        write_manifest(run.folder, manifest)
+        write_manifest(run.folder, manifest, say)
     computed = _evaluate_all(run)
-    write_manifest(run.folder, manifest)
+    write_manifest(run.folder, manifest, say)
     if run.config["timing"]["scenario"] != "none":
         computed += bench.time_all(_timeable(run))
     return _outcome(run, computed, {key for v in manifest["variants"] for key in v["timings"].values()})
@@ -170,7 +170,7 @@ def _headline(run: _Run) -> str:
     candidates = len({v.candidate_id for v in plan.variants})
     models = len({digest([describe(n.encoder)]) for n in plan.needs()})
     dropped = f", {plan.excluded} excluded, {plan.merged} merged as equal" if plan.excluded or plan.merged else ""
-    counts = f"{candidates} candidates, {len(plan.variants)} variants, {models} models to run{dropped}"
+    counts = f"{candidates} candidates, {len(plan.variants)} variants, {models} encoders{dropped}"
     return f"{counts} on {', '.join(sizes)}"
 
 

@@ -13,12 +13,11 @@ from harness.ruling import Field, Verdict, rule
 
 Change = dict[str, Any]
 _SAME = "(same)"
-_STEP = 0.95  # a limit this far under the pick's own value: nearer, the noise of a timing would decide
 _NAMES = {
-    "query_p95_ms": "query p95 limit {:.3g} ms",
-    "bytes_per_doc": "limit of {:.0f} bytes per document",
-    "index_bytes": "index limit {:.0f} bytes",
-    "price_per_million_tokens": "price limit {:.3g} per million tokens",
+    "query_p95_ms": "query p95 limit under {:.4g} ms",
+    "bytes_per_doc": "limit under {:.0f} bytes per document",
+    "index_bytes": "index limit under {:.0f} bytes",
+    "price_per_million_tokens": "price limit under {:.4g} per million tokens",
 }
 
 
@@ -58,9 +57,8 @@ def _limits(field: Field, verdict: Verdict, policy: Policy) -> list[Change]:
         value = field.members[verdict.pick].costs.get(f"{key}_upper") or field.members[verdict.pick].costs[key]
         if not value or (key == "index_bytes" and "bytes_per_doc" in policy.order):
             continue
-        limit = _STEP * float(value)
-        kept = [i for i, c in enumerate(field.members) if _under(c.costs, key, limit)]
-        name = _NAMES[key].format(limit)
+        kept = [i for i, c in enumerate(field.members) if _under(c.costs, key, float(value))]
+        name = _NAMES[key].format(float(value))
         if not kept:
             found.append({"if": name, "then": "nothing meets the limits", "changes": True})
             continue
@@ -72,7 +70,7 @@ def _limits(field: Field, verdict: Verdict, policy: Policy) -> list[Change]:
 
 def _under(costs: Mapping[str, float | None], key: str, value: float) -> bool:
     mine = costs.get(f"{key}_upper") or costs[key]
-    return mine is not None and mine <= value
+    return mine is not None and mine < value
 
 
 def _left_out(field: Field, verdict: Verdict, policy: Policy, tasks: tuple[str, ...]) -> list[Change]:

@@ -124,12 +124,28 @@ def summary(outcome: Any, decision: Mapping[str, Any], paths: Sequence[Path], wo
     """The end of a run: counts, the candidates that matter, the pick, failures with the retry command, paths."""
     counts = f"{outcome.done} done, {outcome.failed} failed, {outcome.skipped} skipped"
     remembered = "" if outcome.computed else " (all remembered, nothing computed)"
-    failed = [f"  failed  {c['label']}: {c['why_not']}" for c in decision["candidates"] if c["score"] is None][:10]
+    failed = _lost([c for c in decision["candidates"] if c["score"] is None])
     if outcome.failed:
         failed.append(f"          try these again: harness run {words} retry=failed")
     names = ("Report", "Decision", "")
     where = [f"{name:10} {path}" for name, path in zip(names, paths, strict=True)]
     return "\n".join([f"Sweep {outcome.folder.name}: {counts}{remembered}", decision_text(decision), *failed, *where])
+
+
+def _lost(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Candidates without a result, one line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for entry in entries:
+        by_reason.setdefault(entry["why_not"], []).append(entry["label"])
+    return [
+        f"  {len(labels)} x {reason}  ({', '.join(labels[:3])}{' ...' if len(labels) > 3 else ''})"
+        for reason, labels in by_reason.items()
+    ]
+
+
+def label_in(decision: Mapping[str, Any], candidate_id: str) -> str:
+    """The label of a candidate of the decision."""
+    return next(str(c["label"]) for c in decision["candidates"] if c["id"] == candidate_id)
 
 
 def decision_text(decision: Mapping[str, Any]) -> str:
@@ -187,7 +203,8 @@ def listing(what: str | None) -> str:
     if what in kinds:
         return "\n".join(f"  {path.stem:40} {_about_yaml(path)}".rstrip() for path in _yamls("configs", kinds[what]))
     if what == "tasks":
-        return "\n".join(f"  {_task_name(path):40} {_about_yaml(path)}".rstrip() for path in _yamls("tasks", ""))
+        tasks = {_task_name(path): path for path in _yamls("tasks", "")}  # a later folder wins, as in a run
+        return "\n".join(f"  {name:40} {_about_yaml(path)}".rstrip() for name, path in tasks.items())
     if what not in ROOMS:
         raise HarnessError(f"nothing to list under {what!r}. {did_you_mean(what, [*kinds, 'tasks', *ROOMS])}")
     return "\n".join(f"  {name:40} {(part.__doc__ or '').splitlines()[0]}" for name, part in available(what).items())
@@ -230,18 +247,22 @@ def _about_yaml(path: Path) -> str:
 def run_help() -> str:
     """Every option of `harness run` with its default and one line, from configs/config.yaml and its groups."""
     text = (shipped("configs") / "config.yaml").read_text(encoding="utf-8")
-    groups = [line.strip()[2:] for line in text.splitlines() if line.startswith("  - ") and ":" in line]
     options = [line for line in text.splitlines() if line and not line.startswith((" ", "defaults", "hydra"))]
-    lines = [f"  {option}" for option in options]
-    for group in groups:
-        name, _, default = group.removeprefix("optional ").partition(": ")
-        names = [p.stem for p in _yamls("configs", name)]
-        lines.append(
-            f"  {name}: {default}  (one of {len(names)}: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''})"
-        )
+    lines = ["groups, each a YAML:"]
+    for default in yaml.safe_load(text)["defaults"]:
+        for name, value in default.items() if isinstance(default, dict) else ():
+            if not name.startswith("override "):
+                lines.append(_group_line(name.removeprefix("optional "), value))
+    lines += ["", "single values:", *(f"  {option}" for option in options)]
     usage = "usage: harness run [OPTION=VALUE ...]   several values, comma-separated, are a sweep"
     more = "--cfg job prints the composed configuration; --json prints the decision; harness list names everything."
     return "\n".join([usage, "", *lines, "", more])
+
+
+def _group_line(name: str, default: str | None) -> str:
+    names = [path.stem for path in _yamls("configs", name)]
+    more = f" ... ({len(names)}: harness list)" if len(names) > 6 else ""
+    return f"  {name}: {default}".ljust(30) + f"{', '.join(names[:6])}{more}; {name}.KEY=VALUE sets one of its values"
 
 
 def machine_text() -> str:

@@ -131,7 +131,7 @@ def test_a_missing_parameter_is_named() -> None:
 @pytest.mark.parametrize(
     ("node", "says"),
     [
-        ({"_target_": "harness.metrics.ndcg.Ndcg", "k": "ten"}, "Ndcg.k = 'ten': expected int"),
+        ({"_target_": "harness.metrics.ndcg.Ndcg", "k": "ten"}, "Ndcg.k = 'ten': expected a whole number"),
         ({"_target_": "harness.metrics.ndcg.Ndcg", "k": 10.5}, "Ndcg.k = 10.5"),
         ({"_target_": "harness.metrics.ndcg.Ndcg", "k": True}, "Ndcg.k = True"),
         ({"_target_": "harness.metrics.ndcg.Ndcg", "k": None}, "Ndcg.k = None"),

@@ -227,7 +227,7 @@ def test_the_record_tells_the_pick_the_numbers_and_the_dates_under_the_agreed_he
         "Reproduce",
     ]  # fmt: skip
     assert "large · mean · 768 · int8: mean nDCG@10 0.598, query p95 20.0 ms, 750 bytes per document" in text
-    assert "Fixed on 2026-03-31" in text
+    assert "first ran on 2026-03-31" in text
     assert "query p95 at most 30 ms" in text
     assert "takes about 5.00 seconds" in text
     assert "\n    harness run experiment=unit\n" in text

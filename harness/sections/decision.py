@@ -59,6 +59,8 @@ def _look(decision: Mapping[str, Any], pick: Entry | None) -> _Look:
         return _Look("good", "✓", "Decided by the policy", f"Use {label}")
     if decision["status"] == "insufficient evidence":
         return _Look("warn", "?", "Insufficient evidence", "No pick: these queries cannot prove any saving safe")
+    if decision["status"] == "incomplete":
+        return _Look("warn", "!", "Not all candidates have run", f"Only provisional: {label}" if pick else "No pick")
     if "labels" in decision["status"]:
         headline = f"Only provisional: {label}" if pick else "No pick"
         return _Look("warn", "!", "Labels favour one engine", headline)

@@ -38,6 +38,7 @@ class Why:
             policy=report.decision["policy"],
             metric=report.decision["metric"],
             reference=report.reference,
+            changed=bool(report.decision["policy_changed"]),
         )
 
 
