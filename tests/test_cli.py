@@ -257,3 +257,60 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         "matplotlib",
         "mteb",
     }
+
+
+def test_a_policy_changed_after_results_existed_is_said_and_dated(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_task()
+    words = ("run", "model=hashing,bm25", "sweep=s", *TINY)
+    main(monkeypatch, *words)
+    assert "policy was changed" not in capsys.readouterr().out
+    first = json.loads(Path("results/s/sweep.json").read_text())
+    main(monkeypatch, *words, "policy.margin=0.4")
+    assert "policy was changed on" in capsys.readouterr().out
+    second = json.loads(Path("results/s/sweep.json").read_text())
+    assert first["policy_changed"] == "" and second["policy_changed"]
+    assert second["created"] == first["created"]
+    assert "after results existed" in Path("reports/s/decision.md").read_text()
+    assert "that was changed after results existed" in Path("reports/s/index.html").read_text()
+
+
+def test_decide_exits_3_when_the_pick_changes_and_keeps_the_rest_of_the_sweeps_policy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_task()
+    main(monkeypatch, "run", "model=hashing", "quantization=float32,int8", "sweep=s", *TINY, "policy.margin=0.3")
+    capsys.readouterr()
+    main(monkeypatch, "decide", "s", "policy.seed=7", "--json")
+    assert json.loads(capsys.readouterr().out)["policy"]["margin"] == 0.3, "the sweep's own, not the default's"
+    main(monkeypatch, "decide", "s", "--json")
+    picked = json.loads(capsys.readouterr().out)
+    assert picked["policy"]["margin"] == 0.3
+    limit = next(c for c in picked["candidates"] if c["id"] == picked["pick"])["costs"]["bytes_per_doc"]
+    code = main(monkeypatch, "decide", "s", f"policy.limits.bytes_per_doc={limit - 1}")
+    assert code == (3 if len(picked["candidates"]) > 1 and limit > min(_bytes(picked)) else 4)
+
+
+def _bytes(decision: Any) -> list[float]:
+    return [c["costs"]["bytes_per_doc"] for c in decision["candidates"]]
+
+
+def test_a_sweep_that_has_not_finished_is_never_decided(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_task()
+    main(monkeypatch, "run", "model=hashing,bm25", "sweep=s", *TINY)
+    next(Path("results/s/records").glob("*.record")).unlink()
+    capsys.readouterr()
+    assert main(monkeypatch, "decide", "s") == 4
+    out = capsys.readouterr().out
+    assert "Only provisional" in out and "1 of 2 candidates have no result yet" in out
+    assert main(monkeypatch, "report", "s") == 0
+    page = Path("reports/s/index.html").read_text()
+    assert "Not all candidates have run" in page and "Decided by the policy" not in page
+
+
+def test_judgements_that_meet_no_document_are_an_error(wrong: Any) -> None:
+    write_task(qrels=[("q1", "x1", 1), ("q2", "x2", 1)])
+    assert "no relevant document is in the corpus" in wrong("run", "model=hashing", *TINY)
