@@ -248,7 +248,7 @@ def run_help() -> str:
     """Every option of `harness run` with its default and one line, from configs/config.yaml and its groups."""
     text = (shipped("configs") / "config.yaml").read_text(encoding="utf-8")
     options = [line for line in text.splitlines() if line and not line.startswith((" ", "defaults", "hydra"))]
-    lines = ["groups, each a YAML:"]
+    lines = ["groups: NAME chooses a YAML, NAME.KEY=VALUE sets one of its values (policy.margin=0.01, model.path=DIR)"]
     for default in yaml.safe_load(text)["defaults"]:
         for name, value in default.items() if isinstance(default, dict) else ():
             if not name.startswith("override "):
@@ -262,7 +262,7 @@ def run_help() -> str:
 def _group_line(name: str, default: str | None) -> str:
     names = [path.stem for path in _yamls("configs", name)]
     more = f" ... ({len(names)}: harness list)" if len(names) > 6 else ""
-    return f"  {name}: {default}".ljust(30) + f"{', '.join(names[:6])}{more}; {name}.KEY=VALUE sets one of its values"
+    return f"  {name}: {default or 'none'}".ljust(30) + f"{', '.join(names[:6])}{more}"
 
 
 def machine_text() -> str:
