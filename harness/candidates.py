@@ -62,7 +62,7 @@ def candidates(sweep: Sweep) -> list[Candidate]:
     """Every candidate of the sweep, in the order of the manifest."""
     by_id: dict[str, list[Row]] = {}
     for row in rows(sweep):
-        by_id.setdefault(row["candidate_id"] or f"unplanned {label_of(row)}", []).append(row)
+        by_id.setdefault(candidate_of(row), []).append(row)
     cards = {v["candidate_id"]: v["card"] for v in sweep.manifest["variants"]}
     keys = {(v["candidate_id"], v["task"]): v["quality"] for v in sweep.manifest["variants"]}
     return [_candidate(sweep, cid, group, cards.get(cid, {}), keys) for cid, group in by_id.items()]
@@ -94,6 +94,11 @@ def _candidate(
     return Candidate(cid, label_of(labels), labels, card, scores, costs, facts, lost)
 
 
+def candidate_of(row: Mapping[str, Any]) -> str:
+    """The row's candidate id; a combination that could not be planned has its label for one."""
+    return str(row["candidate_id"] or f"unplanned {label_of(row)}")
+
+
 def label_of(labels: Mapping[str, Any]) -> str:
     """`model · pooling · dim · quantization`, without what does not apply."""
     return " · ".join(str(labels[k]) for k in _LABELS if labels[k] not in ("-", None))
@@ -115,7 +120,7 @@ def breaches(candidate: Candidate, policy: Policy) -> list[Breach]:
     card, limits = candidate.card, policy.limits
     if limits.get("max_tokens") is not None and candidate.labels["retriever"] != "bm25":
         has = card.get("max_tokens")
-        if has is None or has < limits["max_tokens"]:
+        if has is None or 0 < has < limits["max_tokens"]:  # 0: reads texts of any length
             found.append(Breach("max_tokens", has, f">= {limits['max_tokens']}", "over" if has else "unknown"))
     if limits.get("languages"):
         has = set(card.get("languages") or ())
@@ -138,6 +143,8 @@ def _at_most(candidate: Candidate, key: str, allowed: float | None) -> Breach | 
     if value > allowed:
         return Breach(key, value, allowed, "over")
     upper = candidate.costs.get(f"{key}_upper")
+    if key == "query_p95_ms" and upper is None:
+        return Breach(key, None, allowed, "unknown")  # one repeat bounds nothing
     if upper is not None and upper > allowed:
         return Breach(key, upper, allowed, "borderline")
     return None

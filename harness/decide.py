@@ -10,7 +10,7 @@ import numpy as np
 from harness.candidates import Candidate, breaches, candidates, check_comparable
 from harness.narrative import caveats, not_measured, sentence
 from harness.policy import Policy, read_policy
-from harness.ruling import Field, Verdict, field_of, rule
+from harness.ruling import Field, Verdict, field_of, rule, usable
 from harness.sensitivity import changes, stability
 from harness.stats import Paired, paired, queries_needed
 from harness.table import Sweep
@@ -30,6 +30,7 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
     over = {c.id: breaches(c, policy) for c in found}
     entrants = [c for c in found if not c.lost and not over[c.id]]
     field = field_of(entrants, sweep, policy)
+    named, policy = policy, usable(field, policy, found)
     verdict = rule(field, policy, policy.draws, policy.seed) if entrants else None
     status = _status(field, verdict, policy) if verdict else NOTHING
     if status == DECIDED and any(c.unfinished for c in found):
@@ -41,11 +42,12 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
         "schema": 1,
         "sweep": sweep.manifest["sweep"],
         "created": sweep.manifest["created"],
-        "policy_changed": _policy_changed(sweep, policy),
+        "policy_changed": _policy_changed(sweep, named),
+        "reference_lost": "" if named == policy else named.reference,
         "state": "proposed",
         "status": status,
         "metric": _main(sweep),
-        "policy": {**policy.__dict__, "order": list(policy.order), "limits": dict(policy.limits)},
+        "policy": {**named.__dict__, "order": list(named.order), "limits": dict(named.limits)},
         "pick": pick,
         "reference": field.members[verdict.reference].id if verdict else None,
         "candidates": entries,

@@ -49,6 +49,8 @@ def load_task(task: str, folders: Sequence[Path]) -> EvalSet:
     where = find_manifest(task, folders)
     try:
         manifest = yaml.safe_load(where.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise HarnessError(f"{shown(where)} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

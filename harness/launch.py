@@ -43,13 +43,49 @@ def compose(words: Sequence[str]) -> list[Job]:
         raise HarnessError(f"no option {flags[0]}. Options are written NAME=VALUE; see harness run --help")
     GlobalHydra.instance().clear()
     try:
+        _check_hydra_node(given)
         _hydra_app([*given, "--multirun"], jobs)
     except (HydraException, OmegaConfBaseException) as error:
         raise _one_line(error, words) from error
     except YAMLError as error:
         raise HarnessError(f"a file under configs/ is not YAML: {' '.join(str(error).split())}") from error
     _check_experiment(jobs[0].choices.get("experiment", "None"))
+    if any(job.config["trusted"] for job in jobs) and not any(w.startswith("trusted=") for w in given):
+        raise HarnessError("trusted: a YAML cannot trust packages by itself; add trusted=[...] to the command")
     return jobs
+
+
+def _check_hydra_node(words: Sequence[str]) -> None:
+    """Refuse what would make hydra itself run foreign code: callbacks, logging factories, plug-ins not of hydra's kind.
+
+    Composes once without running anything, before hydra acts on its own node.
+    """
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    _add_plugins()
+    with initialize_config_dir(str(shipped("configs")), version_base="1.3", job_name="harness"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        config = hydra.compose_config("config", list(words), RunMode.MULTIRUN)
+    node = OmegaConf.to_container(config.hydra, resolve=False)
+    assert isinstance(node, dict)
+    foreign = [t for t in _targets(node) if not t.startswith(("hydra_plugins.", "hydra._internal.core_plugins."))]
+    for name in ("callbacks", "job_logging", "hydra_logging"):
+        held = node.get(name) or {}
+        if (name == "callbacks" and held) or any(held.get(k) for k in ("handlers", "formatters", "filters", "loggers")):
+            foreign.append(f"hydra.{name}")
+    if foreign:
+        raise HarnessError(f"{foreign[0]}: hydra would run this by itself, so it is refused; remove it from your YAML")
+
+
+def _targets(node: object) -> list[str]:
+    if isinstance(node, dict):
+        own = [str(v) for k, v in node.items() if k in ("_target_", "()")]
+        return own + [t for v in node.values() for t in _targets(v)]
+    return [t for v in node for t in _targets(v)] if isinstance(node, list) else []
 
 
 def _check_experiment(name: str) -> None:
@@ -65,12 +101,16 @@ def show(words: Sequence[str]) -> None:
     _hydra_app(words, [])
 
 
-def _hydra_app(words: Sequence[str], jobs: list[Job]) -> None:
-    import hydra
-
+def _add_plugins() -> None:
     plugins = str(Path(__file__).parent / "plugins")
     if plugins not in sys.path:
         sys.path.append(plugins)
+
+
+def _hydra_app(words: Sequence[str], jobs: list[Job]) -> None:
+    import hydra
+
+    _add_plugins()
     before = sys.argv
     sys.argv = ["harness", *words]
     try:

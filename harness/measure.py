@@ -140,9 +140,10 @@ class Bench:
         _, first, evalset = next(iter(group.values()))
         need = first.retriever.needs()[0]
         model = self.source.opened(need.encoder)
-        texts = _spread(evalset.documents.texts, int(self.settings["documents"]))
-        tokens = int(self.source.vectors(need.encoder, need.pooling, "document", texts).tokens.sum())
         sizes = {key: int(variant.batch_size or 1) for key, (_, variant, _) in group.items()}
+        wanted = max(int(self.settings["documents"]), 2 * max(sizes.values()))  # or a large batch is never filled
+        texts = _spread(evalset.documents.texts, wanted)
+        tokens = int(self.source.vectors(need.encoder, need.pooling, "document", texts).tokens.sum())
         calls = {k: _encoding(model, texts, need, size) for k, size in sizes.items()}
         taken = interleaved(calls, int(self.settings["repeats"]))
         return {key: _rate(seconds, len(texts), tokens) for key, seconds in taken.items()}

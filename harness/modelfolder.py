@@ -40,21 +40,41 @@ def inside_package(place: str) -> Path | None:
 
 
 @cache
-def snapshot(hub_id: str, revision: str | None, package: str) -> tuple[Path, str]:
-    """Folder and commit of a hub model, from the local cache or else the network; Unavailable in one line."""
+def snapshot(hub_id: str, revision: str | None, package: str) -> Path:
+    """Folder of a hub model, from the local cache or else the network; Unavailable in one line.
+
+    A cached copy that lacks modules.json, a module's folder or the weights (a download that was killed) is completed
+    from the network or refused: read as it is, it would be pooled by default and without a word.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    for local_only in (True, False):
-        try:
-            folder = Path(snapshot_download(hub_id, revision=revision, local_files_only=local_only))
-            return folder, folder.name
-        except LocalEntryNotFoundError:
-            continue
-        except (HfHubHTTPError, OSError) as error:
-            if not local_only:
-                raise _unreachable(hub_id, package, first_line(error)) from error
-    raise _unreachable(hub_id, package, "not in the local cache, and the hub does not answer")
+    lacks = "not in the local cache"
+    try:
+        folder = Path(snapshot_download(hub_id, revision=revision, local_files_only=True))
+        if not (lacks := _lacks(folder)):
+            return folder
+    except (LocalEntryNotFoundError, OSError):
+        pass
+    try:
+        return Path(snapshot_download(hub_id, revision=revision))
+    except LocalEntryNotFoundError as error:
+        raise _unreachable(hub_id, package, f"{lacks}, and the hub does not answer") from error
+    except (HfHubHTTPError, OSError) as error:
+        raise _unreachable(hub_id, package, first_line(error)) from error
+
+
+def _lacks(folder: Path) -> str:
+    """What a snapshot is short of, empty if nothing."""
+    if not (folder / "modules.json").exists():
+        return "the cached copy has no modules.json"
+    modules = _parsed(folder / "modules.json")
+    homes = [folder / str(m.get("path", "")) for m in modules if not str(m["type"]).endswith("Normalize")]
+    if absent := [home for home in homes if not (home / "config.json").exists() and not any(home.glob("*.json"))]:
+        return f"the cached copy lacks {absent[0].name or 'its configuration'}"
+    if not any(list(home.glob("*.safetensors")) + list(home.glob("*.bin")) for home in homes):
+        return "the cached copy has no weights"
+    return ""
 
 
 def _unreachable(hub_id: str, package: str, why: str) -> Unavailable:
@@ -70,6 +90,9 @@ def hashes_of(folder: Path) -> Mapping[str, str]:
 
 @cache
 def _sha256(path: Path, *_unchanged: int) -> str:
+    blob = path.resolve()
+    if blob.parent.name == "blobs" and len(blob.name) == 64:  # the hub's cache names large files by their sha256
+        return blob.name
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -81,7 +104,7 @@ def _is_content(path: Path) -> bool:
 
 def pooling_of(folder: Path) -> str:
     """The model's own pooling by the names of our parts, joined by + where it concatenates; empty for static models."""
-    modules = json.loads((folder / "modules.json").read_text()) if (folder / "modules.json").exists() else []
+    modules = _parsed(folder / "modules.json") if (folder / "modules.json").exists() else []
     pooling = next((m for m in modules if str(m["type"]).endswith("Pooling")), None)
     if not modules:
         return "mean"  # sentence-transformers adds mean pooling to a plain transformers folder
@@ -97,7 +120,7 @@ def pooling_of(folder: Path) -> str:
 def limit_of(folder: Path) -> int:
     """The model's maximum number of tokens as sentence-transformers takes it from its files; 0 where none is set."""
     listed = folder / "modules.json"
-    modules = json.loads(listed.read_text(encoding="utf-8")) if listed.exists() else [{"path": ""}]
+    modules = _parsed(listed) if listed.exists() else [{"path": ""}]
     inner = folder / modules[0]["path"]
     own = settings(inner / "sentence_bert_config.json").get("max_seq_length")
     if own:
@@ -110,4 +133,11 @@ def limit_of(folder: Path) -> int:
 
 def settings(path: Path) -> dict[str, Any]:
     """A JSON object, empty where the file is absent."""
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    return dict(_parsed(path)) if path.exists() else {}
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise HarnessError(f"{path.parent.name}/{path.name} of the model is not JSON: {first_line(error)}") from error

@@ -23,7 +23,7 @@ def sentence(decision: Mapping[str, Any]) -> str:
             f"Insufficient evidence: {reference['label']} scores best ({name} {reference['score']:.3f}), and of no "
             f"cheaper candidate is it shown, or ruled out, that it comes within {margin:g} of it. "
             + (
-                f"About {needed} queries would settle it."
+                f"{needed} queries or more would settle it."
                 if needed
                 else "From so few queries it cannot be said how many it takes."
             )
@@ -55,13 +55,14 @@ def _alone(decision: Mapping[str, Any], pick: Entry) -> str:
         return "it is the only candidate with a result that meets the limits; nothing was compared."
     margin, name = decision["policy"]["margin"], metric(decision["metric"])
     role = "it scores best" if decision["policy"]["reference"] == "best" else "it is the reference"
-    first = f"{role}, and nothing cheaper is proven within {margin:g} {name} of it."
+    guard = " and safe on every guarded set" if any(e["guard"] for e in decision["evalsets"].values()) else ""
+    first = f"{role}, and nothing cheaper is proven within {margin:g} {name} of it{guard}."
     opened = [
         c for c in others if c["cost_rank"] < pick["cost_rank"] and c["interval"][1] > -margin and not c["proven"]
     ]
     if not opened or not decision["queries_needed"]:
         return first
-    return f"{first} {opened[0]['label']} stays open: about {decision['queries_needed']} queries would settle it."
+    return f"{first} {opened[0]['label']} stays open; {decision['queries_needed']} queries or more would settle it."
 
 
 def _nothing(decision: Mapping[str, Any]) -> str:
@@ -86,6 +87,11 @@ def caveats(decision: Mapping[str, Any]) -> list[str]:
         found.append(
             "The labels favour one engine: judged@10 of the candidates in question differs by more than 0.10. "
             "The table compares their scores with those over judged documents only (condensed)."
+        )
+    if decision["reference_lost"]:
+        found.append(
+            f"The named reference {decision['reference_lost']} has no result or meets not every limit; "
+            "candidates are compared with the best that passes instead."
         )
     if decision["policy_changed"]:
         when = "in this call" if decision["policy_changed"] == "now" else f"on {decision['policy_changed']}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.launch import Job
-from harness.parts import build, describe, digest, find, identity, name_of
+from harness.parts import build, describe, did_you_mean, digest, find, identity, name_of
 from harness.protocols import Need, Retriever
 from harness.timing import versions
 from harness.types import EvalSet, HarnessError
@@ -99,6 +99,17 @@ def make_plan(jobs: Sequence[Job]) -> Plan:
     return Plan(tuple(named), tuple(failures.values()), len(jobs) - len(kept), len(kept) - distinct)
 
 
+def check_reference(plan: Plan, reference: str) -> None:
+    """HarnessError where a policy's reference names no model of the plan; better now than after the sweep."""
+    models = {
+        str(labels["model"]) for labels in (*(v.labels for v in plan.variants), *(f.labels for f in plan.failures))
+    }
+    ids = {v.candidate_id for v in plan.variants}
+    named = reference.replace("·", "/").split("/")[0].strip()
+    if reference != "best" and reference not in ids and named not in models and not any(m in reference for m in models):
+        raise HarnessError(f"policy.reference={reference}: no such model in this sweep. {did_you_mean(named, models)}")
+
+
 def quality_key(variant: Variant, evalset: EvalSet, tasktype: Any) -> str:
     """Identity of a quality record: candidate, kind of device, libraries, data, metrics, scoring code's version."""
     runtime = [variant.device.partition(":")[0], versions()]
@@ -150,13 +161,15 @@ _FAMILY = (
 
 def _variant(job: Job) -> Variant:
     config = job.config
-    node = {k: v for k, v in config["model"].items() if k != "card"}
+    node = {k: v for k, v in config["model"].items() if k not in ("card", "caution")}
     retriever, dense = _retriever(node, config), False
     # A model that runs here costs no tokens; what an endpoint charges is unknown unless its card says it.
     price = None if name_of(retriever) == "api" else 0.0
-    card = {"price_per_million_tokens": price} | dict(config["model"].get("card") or {})
+    card = {"price_per_million_tokens": price} | dict(config["model"].get("card") or {}) | _actual(retriever)
     if not isinstance(retriever, Retriever):
         retriever, dense = _dense(retriever, config), True
+    if config["model"].get("caution"):
+        card["caution"] = config["model"]["caution"]
     batch_size = _positive(config["batch_size"], "batch_size") if dense else None
     return Variant(retriever, str(config["task"]), batch_size, str(config["device"]), _labels(job, retriever), card)
 
@@ -198,7 +211,7 @@ def _labels(job: Job, retriever: Retriever | None) -> dict[str, Any]:
     dense = retriever is None or bool(retriever.needs())
     quantization = choices["quantization"] + (f"+rescore{_rescore(config)}" if _rescore(config) else "")
     return {
-        "model": _model_label(config["model"], choices["model"]) + _dtype_label(retriever),
+        "model": _model_label(config["model"], choices["model"]) + _unusual(config, retriever),
         "retriever": name_of(retriever) if retriever else "dense",
         "pooling": choices["pooling"] if dense else _VECTOR_ONLY,
         "dim": config["dim"] if dense else _VECTOR_ONLY,
@@ -207,10 +220,21 @@ def _labels(job: Job, retriever: Retriever | None) -> dict[str, Any]:
     }
 
 
-def _dtype_label(retriever: Retriever | None) -> str:
-    """The dtype where it is not the default; the encoders that have none run in float32."""
-    used = {getattr(n.encoder, "dtype", "float32") for n in (retriever.needs() if retriever else ())} - {"float32"}
-    return "".join(f" {dtype}" for dtype in sorted(used))
+def _actual(part: Any) -> dict[str, Any]:
+    """What the encoder itself says, which counts before its card: tokens it reads (0: all), code of its own."""
+    if not hasattr(part, "traits"):
+        return {}
+    limit = part.traits().max_tokens
+    known = {"max_tokens": limit} if limit or name_of(part) != "api" else {}
+    return known | ({"remote_code": True} if getattr(part, "trust_remote_code", False) else {})
+
+
+def _unusual(config: Mapping[str, Any], retriever: Retriever | None) -> str:
+    """The dtype and similarity where they are not the default, so that rows which differ in them read apart."""
+    encoders = [need.encoder for need in (retriever.needs() if retriever else ())]
+    used = {getattr(encoder, "dtype", "float32") for encoder in encoders} - {"float32"}
+    similarity = {config["similarity"]} - {"native"} if encoders else set()
+    return "".join(f" {word}" for word in (*sorted(used), *similarity))
 
 
 def _model_label(node: Mapping[str, Any], choice: str) -> str:

@@ -196,9 +196,9 @@ def _parquet_table(path: Path) -> Table:
         raise Unavailable(f"{shown(path)} needs pyarrow: pip install pyarrow") from error
     try:
         file = parquet.ParquetFile(path)
+        values = file.read().to_pylist()
     except (ArrowException, OSError) as error:
         raise HarnessError(f"{shown(path)} is not a Parquet file: {str(error).splitlines()[0]}") from error
-    values = (value for batch in file.iter_batches() for value in batch.to_pylist())
     return Table(shown(path), tuple(file.schema_arrow.names), numbered(shown(path), values))
 
 

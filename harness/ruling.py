@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ from harness.policy import Policy
 from harness.stats import Bounds, Resampled, minus, resample, simultaneous
 from harness.table import Sweep
 from harness.types import Doubles, HarnessError
+
+LEAST_QUERIES = 30
 
 
 class Verdict(NamedTuple):
@@ -88,27 +91,42 @@ def rule(field: Field, policy: Policy, draws: int, seed: int) -> Verdict:
 
 
 def _bounds(difference: Resampled, sets: Sequence[Doubles], policy: Policy) -> Bounds:
-    """One query shows no spread, which is not the same as having none: all that holds then is the metric's range."""
-    if min(scores.shape[1] for scores in sets) < 2:
+    """Under 30 queries a set may show none of the rare losses there are; all that is known is the metric's range."""
+    if min(scores.shape[1] for scores in sets) < LEAST_QUERIES:
         widest = np.ones_like(difference.observed)
         return Bounds(-widest, -widest, widest)
     return simultaneous(difference, policy.confidence)
 
 
-def _reference(field: Field, policy: Policy, observed: Doubles) -> int:
+def usable(field: Field, policy: Policy, asked: Sequence[Candidate]) -> Policy:
+    """The policy, or with `reference: best` where the named reference was asked for and does not pass.
+
+    HarnessError where it fits no candidate of the sweep, or several that pass: the decision would be a guess.
+    """
     if policy.reference == "best":
-        top = np.flatnonzero(observed >= observed.max() - 1e-12)
-        return int(min(top, key=lambda i: field.costs[i]))
+        return policy
+    fits = [field.members[i].label for i in _named(field, policy)]
+    if len(fits) == 1:
+        return policy
+    if fits or not any(_fits(c, policy) for c in asked):
+        labels = "; ".join(fits or [c.label for c in asked])
+        raise HarnessError(f"policy.reference={policy.reference!r} fits {len(fits)} candidates; name one of: {labels}")
+    return replace(policy, reference="best")
+
+
+def _reference(field: Field, policy: Policy, observed: Doubles) -> int:
+    if policy.reference != "best":
+        return _named(field, policy)[0]
+    top = np.flatnonzero(observed >= observed.max() - 1e-12)
+    return int(min(top, key=lambda i: field.costs[i]))
+
+
+def _named(field: Field, policy: Policy) -> list[int]:
+    return [i for i, c in enumerate(field.members) if _fits(c, policy)]
+
+
+def _fits(candidate: Candidate, policy: Policy) -> bool:
+    """Whether the reference is the candidate's id, or its label's first parts (model/pooling/dim/quantization)."""
     wanted = [w.strip() for w in policy.reference.replace("·", "/").split("/")]
-    fits = [i for i, c in enumerate(field.members) if c.id == wanted[0] or _is(c, wanted)]
-    if len(fits) != 1:
-        labels = "; ".join(c.label for c in field.members)
-        raise HarnessError(
-            f"policy.reference={policy.reference!r} fits {len(fits)} passing candidates, expected one of: {labels}"
-        )
-    return fits[0]
-
-
-def _is(candidate: Candidate, wanted: Sequence[str]) -> bool:
     parts = [p.strip() for p in candidate.label.split(" · ")]
-    return parts[: len(wanted)] == list(wanted)
+    return candidate.id == policy.reference or parts[: len(wanted)] == wanted

@@ -16,7 +16,7 @@ from harness.launch import Job, shipped
 from harness.manifest import manifest_of, variant_entry, write_manifest
 from harness.measure import Bench
 from harness.parts import build, describe, digest, name_of
-from harness.plan import Plan, Variant, common_config, make_plan, quality_key, sweep_name, tasktype_of
+from harness.plan import Plan, Variant, check_reference, common_config, make_plan, quality_key, sweep_name, tasktype_of
 from harness.store import Records
 from harness.timing import versions
 from harness.types import Doubles, EvalSet, HarnessError, Inapplicable, Record, first_line
@@ -62,6 +62,7 @@ def run_sweep(jobs: Sequence[Job], command: str, say: Say) -> Outcome:
     """Plan, load, evaluate, time; every record is on disk as soon as it exists, so a killed sweep continues."""
     run = _prepare(jobs, say)
     bench = Bench(run.config["timing"], run.records, run.source, say, run.config["retry"] == "failed")
+    check_reference(run.plan, str(run.config["policy"].get("reference", "best")))
     say(_headline(run))
     manifest = manifest_of(run.plan, jobs, {name: task.evalset for name, task in run.tasks.items()}, command)
     manifest["variants"] = [
@@ -141,7 +142,8 @@ def _evaluate(run: _Run, variant: Variant) -> Record:
     means = {name: _mean(scores) for name, scores in result.per_query.items()}
     values = dict(result.facts) | means | {"main": result.main, "main_score": means[result.main]}
     arrays = dict(result.per_query) | {"query_ids": np.asarray(result.query_ids), "top": result.top}
-    return Record(key, "quality", "ok", labels, values, arrays, "", result.warnings, provenance)
+    warnings = result.warnings + ((str(variant.card["caution"]),) if "caution" in variant.card else ())
+    return Record(key, "quality", "ok", labels, values, arrays, "", warnings, provenance)
 
 
 def _mean(scores: Doubles) -> float | None:

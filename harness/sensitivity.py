@@ -13,6 +13,7 @@ from harness.ruling import Field, Verdict, rule
 
 Change = dict[str, Any]
 _SAME = "(same)"
+_HAIR = 1e-6
 _NAMES = {
     "query_p95_ms": "query p95 limit under {:.4g} ms",
     "bytes_per_doc": "limit under {:.0f} bytes per document",
@@ -37,16 +38,18 @@ def _margins(field: Field, verdict: Verdict, policy: Policy) -> list[Change]:
     cheaper = [i for i in range(len(field.members)) if field.costs[i] < field.costs[verdict.pick] and verdict.fair[i]]
     found = []
     if cheaper:
-        first = min(cheaper, key=lambda i: (need[i], field.costs[i]))
-        found.append(
-            _change(field, f"margin above {need[first]:.3f} instead of {policy.margin:g}", first, verdict.pick)
-        )
+        first = float(min(need[i] for i in cheaper))
+        text = f"margin above {first:.3f} instead of {policy.margin:g}"
+        found.append(_at_margin(field, verdict, policy, text, first + _HAIR))
     if verdict.pick != verdict.reference:
         least = float(need[verdict.pick])
-        tight = [i for i in range(len(field.members)) if verdict.fair[i] and need[i] < least] or [verdict.reference]
-        then = min(tight, key=lambda i: field.costs[i])
-        found.append(_change(field, f"margin {least:.3f} or less", then, verdict.pick))
+        found.append(_at_margin(field, verdict, policy, f"margin {least:.3f} or less", max(least - _HAIR, _HAIR)))
     return found
+
+
+def _at_margin(field: Field, verdict: Verdict, policy: Policy, text: str, margin: float) -> Change:
+    again = rule(field, replace(policy, margin=margin), policy.draws, policy.seed)
+    return _change(field, text, again.pick, verdict.pick)
 
 
 def _limits(field: Field, verdict: Verdict, policy: Policy) -> list[Change]:

@@ -130,7 +130,17 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of the libraries that decide vectors and rankings; part of every record's identity."""
-    names = ("torch", "sentence-transformers", "transformers", "tokenizers", "numpy", "bm25s")
+    names = (
+        "torch",
+        "sentence-transformers",
+        "transformers",
+        "tokenizers",
+        "numpy",
+        "bm25s",
+        "PyStemmer",
+        "wordllama",
+        "model2vec",
+    )
     return {name: _version(name) for name in names}
 
 

@@ -122,7 +122,7 @@ def test_the_incumbent_is_the_reference_by_label_or_id(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["smal", "id-none", "small/cls"])
 def test_an_unknown_incumbent_is_one_line_with_the_labels(name: str) -> None:
-    with pytest.raises(HarnessError, match=r"expected one of: .*small · native"):
+    with pytest.raises(HarnessError, match=r"name one of: .*small · native"):
         decided(policy={"reference": name})
 
 
@@ -277,3 +277,17 @@ def test_costs_are_the_largest_over_the_sets_and_unknown_if_one_is() -> None:
     assert candidates(sweep)[0].costs["bytes_per_doc"] == 300
     sweep.records["x-b"].values["bytes_per_doc"] = None  # type: ignore[index]
     assert candidates(sweep)[0].costs["bytes_per_doc"] is None
+
+
+def test_an_incumbent_over_a_limit_leaves_a_decision_that_says_so() -> None:
+    found = decided(policy={"reference": "large", "limits": {"bytes_per_doc": 500}})
+    assert found["pick"] == "id-small"
+    assert "named reference large" in found["caveats"][0]
+
+
+def test_under_thirty_queries_nothing_but_the_reference_is_proven() -> None:
+    scores = {"large": {"a": [0.5] * 29}, "small": {"a": [0.5] * 29}}
+    few = decided(scores, {"large": 1000.0, "small": 100.0})
+    assert [c["proven"] for c in few["candidates"]].count(True) == 1
+    scores = {"large": {"a": [0.5] * 30}, "small": {"a": [0.5] * 30}}
+    assert [c["proven"] for c in decided(scores, {"large": 1000.0, "small": 100.0})["candidates"]] == [True, True]

@@ -136,3 +136,29 @@ def test_composing_twice_in_one_process_does_not_mix_the_jobs() -> None:
     compose(["model=bm25,hashing"])
     assert json.dumps(compose(["model=hashing"])[0].config) == json.dumps(compose(["model=hashing"])[0].config)
     assert len(compose(["model=hashing"])) == 1
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        "callbacks: {e: {_target_: numpy.savetxt, fname: PWNED, X: [1, 2]}}",
+        "job_logging: {version: 1, handlers: {e: {(): numpy.savetxt, fname: PWNED, X: [1, 2]}}}",
+        "launcher: {_target_: numpy.savetxt}",
+    ],
+)
+def test_an_experiment_cannot_make_hydra_run_foreign_code(node: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs" / "experiment").mkdir(parents=True)
+    (tmp_path / "configs" / "experiment" / "evil.yaml").write_text(f"# @package _global_\nhydra:\n  {node}\n")
+    with pytest.raises(HarnessError, match="refused"):
+        compose(["experiment=evil", "model=bm25"])
+    assert not (tmp_path / "PWNED").exists()
+
+
+def test_a_yaml_cannot_trust_a_package_by_itself(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs" / "experiment").mkdir(parents=True)
+    (tmp_path / "configs" / "experiment" / "sly.yaml").write_text("# @package _global_\ntrusted: [evil]\n")
+    with pytest.raises(HarnessError, match="add trusted="):
+        compose(["experiment=sly", "model=bm25"])
+    assert compose(["experiment=sly", "model=bm25", "trusted=[mine]"])[0].config["trusted"] == ["mine"]

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from harness.encoders.hashing import OpenHashing
+from harness.table import read_sweep
 from harness.types import HarnessError
-from tests.sweeping import sweep, table_of, write_task
+from tests.sweeping import QUERIES, sweep, table_of, write_task
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +60,26 @@ def test_a_wrong_timing_setting_stops_before_anything_runs(word: str) -> None:
     with pytest.raises(HarnessError, match=word.partition("=")[0]):
         sweep("model=hashing", "timing=quick", word)
     assert not Path("results").exists()
+
+
+def test_every_round_is_kept_and_the_queries_are_spread_over_the_set(tmp_path, monkeypatch) -> None:
+    from harness.measure import _steps
+
+    assert _steps(100, 5) == [0, 24, 49, 74, 99]
+    assert _steps(3, 50) == [0, 1, 2]
+    monkeypatch.chdir(tmp_path)
+    write_task()
+    asked: list[str] = []
+    encode = OpenHashing.encode
+
+    def spy(self, texts, role, poolings, batch_size):
+        if role == "query" and len(texts) == 1:
+            asked.append(texts[0])
+        return encode(self, texts, role, poolings, batch_size)
+
+    monkeypatch.setattr(OpenHashing, "encode", spy)
+    words = ("model=hashing", "timing=quick", "timing.repeats=4", "timing.calls=20")
+    found = read_sweep(sweep(*words).folder)
+    taken = [r for r in found.records.values() if r.labels.get("kind") in ("encode", "search")]
+    assert {r.arrays["seconds"].shape for r in taken} == {(4, 20)}
+    assert set(asked) == set(QUERIES.values())

@@ -53,10 +53,8 @@ class SentenceTransformer:
     pool_prompt: bool = True
 
     def content(self) -> Mapping[str, str]:
-        """sha256 of every file of a local folder; id and commit of a hub model."""
-        folder, commit = self._folder()
-        if commit:
-            return {"hub": self.id, "commit": commit}
+        """sha256 of every file that decides the vectors; so a hub model and a copy of its folder are the same model."""
+        folder = self._folder()
         hashes = hashes_of(folder)
         if self.sha256 and hashes.get("model.safetensors") != self.sha256:
             raise HarnessError(
@@ -67,7 +65,7 @@ class SentenceTransformer:
 
     def traits(self) -> Traits:
         """Read from the folder's JSON files."""
-        folder, _ = self._folder()
+        folder = self._folder()
         own = settings(folder / "config_sentence_transformers.json")
         similarity = own.get("similarity_fn_name") or "cosine"
         limit = limit_of(folder)
@@ -81,7 +79,7 @@ class SentenceTransformer:
         """The prompt given for the role, else the model's own, else its default prompt, else none."""
         if self.prompts is not None and role in self.prompts:
             return self.prompts[role]
-        own = settings(self._folder()[0] / "config_sentence_transformers.json")
+        own = settings(self._folder() / "config_sentence_transformers.json")
         prompts = own.get("prompts") or {}
         named = [n for n in (*_PROMPT_NAMES[role], own.get("default_prompt_name")) if n in prompts]
         return str(prompts[named[0]]) if named else ""
@@ -92,7 +90,7 @@ class SentenceTransformer:
 
     def open(self, device: str) -> OpenSentenceTransformer:
         """Load the weights; Unavailable where they cannot be reached, HarnessError where the folder is no model."""
-        folder, _ = self._folder()
+        folder = self._folder()
         self.content()  # checks sha256 before the weights are trusted
         return OpenSentenceTransformer(self, _load(str(folder), self, device))
 
@@ -106,11 +104,11 @@ class SentenceTransformer:
                 found.append(f"the {role} prompt {used!r} overrides the model's own {defined!r}")
         return found
 
-    def _folder(self) -> tuple[Path, str]:
+    def _folder(self) -> Path:
         if self.path:
-            return local_folder(self.path), ""
+            return local_folder(self.path)
         if self.package and (folder := inside_package(self.package)):
-            return folder, ""
+            return folder
         if not self.id:
             raise HarnessError("the model has no weights to read: give model.path=FOLDER or model.id=HUB_ID")
         return snapshot(self.id, self.revision or None, self.package.split("/")[0])
@@ -200,7 +198,9 @@ def _load(folder: str, part: SentenceTransformer, device: str) -> Model:
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        model = Model(folder, device=device, trust_remote_code=part.trust_remote_code, local_files_only=True)
+        model = Model(
+            folder, device=device, trust_remote_code=part.trust_remote_code, local_files_only=not part.trust_remote_code
+        )
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise HarnessError(f"{Path(folder).name} cannot be loaded as a model: {first_line(error)}") from error
     if part.max_tokens:

@@ -43,8 +43,6 @@ class Bm25:
 class Bm25Searcher:
     """A bm25s index over one eval set."""
 
-    warnings: tuple[str, ...] = ()
-
     def __init__(self, part: Bm25, evalset: EvalSet) -> None:
         import bm25s
 
@@ -52,6 +50,7 @@ class Bm25Searcher:
         self.excluded = own_documents(evalset)
         self.order = id_order(evalset.documents.ids)
         self._options = _tokenizer_options(part)
+        self.warnings = _foreign(part.language, evalset.languages)
         words = bm25s.tokenize(list(evalset.documents.texts), **self._options)
         if not any(len(w) for w in words.ids):
             raise Inapplicable("BM25 finds no word in any document: all are empty or only stop words")
@@ -93,6 +92,13 @@ class Bm25Searcher:
         arrays = sum(np.asarray(a).nbytes for a in self._index.scores.values() if isinstance(a, np.ndarray))
         total = float(arrays + sum(len(w.encode()) + 4 for w in self._words))
         return {"index_bytes": total, "ram_bytes": total, "bytes_per_doc": total / documents}
+
+
+def _foreign(language: str, declared: tuple[str, ...]) -> tuple[str, ...]:
+    spoken = {code.partition("-")[0] for code in declared}
+    if not spoken or _STOPWORDS.get(language) in spoken:
+        return ()
+    return (f"BM25 stems and drops stop words as {language}, but the eval set is in {', '.join(sorted(spoken))}",)
 
 
 def _tokenizer_options(part: Bm25) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from harness.candidates import label_of
+from harness.candidates import candidate_of, label_of
 from harness.page import fill
 from harness.report import Entry, Report
 from harness.table import Row
@@ -27,17 +27,13 @@ class Configurations:
         keys, pick = report.keys, report.decision["pick"]
 
         def place(row: Row) -> tuple[bool, int, str, int]:
-            known = places.get(_candidate(row), len(places))
+            known = places.get(candidate_of(row), len(places))
             return (row["status"] != "ok", known, str(row["task"]), row["batch_size"] or 0)
 
-        lines = [_line(row, entries.get(_candidate(row)), keys, pick) for row in sorted(report.rows, key=place)]
+        lines = [_line(row, entries.get(candidate_of(row)), keys, pick) for row in sorted(report.rows, key=place)]
         remarks = sorted({w for line in lines for w in line["row"]["warnings"]})
         metric = report.decision["metric"]
         return fill("configurations.html", lines=lines, remarks=remarks, metric=metric, columns=_COLUMNS)
-
-
-def _candidate(row: Row) -> str:
-    return row["candidate_id"] or f"unplanned {row['model']}"
 
 
 def _line(row: Row, entry: Entry | None, keys: dict[str, str], pick: str | None) -> dict[str, Any]:
@@ -48,7 +44,7 @@ def _line(row: Row, entry: Entry | None, keys: dict[str, str], pick: str | None)
         why_not = ": ".join(text for text in (_STATES[row["status"]], row["reason"]) if text)
     difference = entry["difference"] if good and entry else None
     return {
-        "key": keys.get(_candidate(row), ""),
+        "key": keys.get(candidate_of(row), ""),
         "label": label_of(row),
         "row": row,
         "passes": difference is not None,

@@ -18,7 +18,7 @@ _KINDS = {"encode": "encode one query", "search": "search one query", "index": "
 
 @dataclass(frozen=True)
 class TimingHealth:
-    """Repeats, spread, warm-up, cold start, threads, load and warnings; every measurement in a fold."""
+    """Repeats, spread, warm-up, first call, threads, load and warnings; every measurement in a fold."""
 
     position: ClassVar[int] = 90
     nav: ClassVar[str] = "Timing health"
