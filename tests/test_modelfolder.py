@@ -1,0 +1,69 @@
+"""Where weights lie: a hub snapshot is read only when it is whole."""
+
+import json
+
+import pytest
+
+from harness import modelfolder
+from harness.types import HarnessError, Unavailable
+
+
+@pytest.fixture
+def cached(tmp_path, monkeypatch):
+    """A cached snapshot and a hub that does not answer."""
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    folder = tmp_path / "snapshots" / "abc"
+    (folder / "1_Pooling").mkdir(parents=True)
+    modules = [
+        {"type": "sentence_transformers.models.Transformer", "path": ""},
+        {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"},
+        {"type": "sentence_transformers.models.Normalize", "path": "2_Normalize"},
+    ]
+    for name, text in {
+        "modules.json": json.dumps(modules),
+        "config.json": "{}",
+        "1_Pooling/config.json": '{"pooling_mode_cls_token": true}',
+        "model.safetensors": "weights",
+    }.items():
+        (folder / name).write_text(text)
+
+    def download(hub_id, revision=None, local_files_only=False):
+        if not local_files_only:
+            raise LocalEntryNotFoundError("offline")
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    modelfolder.snapshot.cache_clear()
+    yield folder
+    modelfolder.snapshot.cache_clear()
+
+
+def test_a_whole_snapshot_is_read_without_the_network(cached):
+    assert modelfolder.snapshot("a/b", None, "") == cached
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("modules.json", "modules.json"), ("1_Pooling/config.json", "1_Pooling"), ("model.safetensors", "weights")]
+)  # fmt: skip
+def test_a_snapshot_that_lacks_a_file_is_refused_in_one_line(cached, name, said):
+    (cached / name).unlink()
+    with pytest.raises(Unavailable, match=said):
+        modelfolder.snapshot("a/b", None, "")
+
+
+def test_the_hash_of_a_cached_large_file_is_its_name(tmp_path):
+    blob = tmp_path / "blobs" / ("ab" * 32)
+    blob.parent.mkdir()
+    blob.write_text("never read")
+    folder = tmp_path / "snapshots"
+    folder.mkdir()
+    (folder / "model.safetensors").symlink_to(blob)
+    assert modelfolder.hashes_of(folder) == {"model.safetensors": "ab" * 32}
+
+
+def test_broken_json_of_a_model_is_one_line(cached):
+    (cached / "config.json").write_text("{")
+    with pytest.raises(HarnessError, match="config.json of the model is not JSON"):
+        modelfolder.settings(cached / "config.json")
