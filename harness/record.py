@@ -182,7 +182,8 @@ def _evidence(decision: Values, _: Values) -> str:
         )
     judged = [v for e in decision["candidates"] for v in e["judged_at_10"].values() if v is not None]
     if judged:
-        text += f"Of the ten documents shown first, {percent(min(judged))} to {percent(max(judged))} were judged."
+        shares = " to ".join(dict.fromkeys((percent(min(judged)), percent(max(judged)))))
+        text += f"Of the ten documents shown first, {shares} were judged."
     return text
 
 
