@@ -153,6 +153,8 @@ def _at_most(candidate: Candidate, key: str, allowed: float | None) -> Breach | 
 def check_comparable(found: Sequence[Candidate]) -> None:
     """Candidates that take part must have scored the same queries; anything else is a HarnessError."""
     for task in {t for c in found for t in c.scores}:
+        if any(np.isnan(c.scores[task]).any() for c in found if task in c.scores):
+            raise HarnessError(f"{task}: the main metric has no value for some queries; name another first in metrics")
         sizes = {len(c.scores[task]) for c in found if task in c.scores}
         if len(sizes) > 1:
             raise HarnessError(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from harness.launch import Job
 from harness.parts import build, describe, did_you_mean, digest, find, identity, name_of
+from harness.policy import named_by
 from harness.protocols import Need, Retriever
 from harness.timing import versions
 from harness.types import EvalSet, HarnessError
@@ -105,9 +106,14 @@ def check_reference(plan: Plan, reference: str) -> None:
         str(labels["model"]) for labels in (*(v.labels for v in plan.variants), *(f.labels for f in plan.failures))
     }
     ids = {v.candidate_id for v in plan.variants}
-    named = reference.replace("·", "/").split("/")[0].strip()
-    if reference != "best" and reference not in ids and named not in models and not any(m in reference for m in models):
-        raise HarnessError(f"policy.reference={reference}: no such model in this sweep. {did_you_mean(named, models)}")
+    if reference != "best" and reference not in ids and not any(_begins(reference, model) for model in models):
+        raise HarnessError(
+            f"policy.reference={reference}: no such model in this sweep. {did_you_mean(reference, models)}"
+        )
+
+
+def _begins(reference: str, model: str) -> bool:
+    return named_by(model, reference) or named_by(reference, model)
 
 
 def quality_key(variant: Variant, evalset: EvalSet, tasktype: Any) -> str:

@@ -95,3 +95,11 @@ def _number(value: Any, above: float) -> bool:
 
 def _whole(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def named_by(reference: str, label: str) -> bool:
+    """Whether a reference is a label or its first parts; a model's own name may hold a slash (folders, hub ids)."""
+    wanted, parts = (
+        f"{'/'.join(p.strip() for p in text.replace('·', '/').split('/'))}/" for text in (reference, label)
+    )
+    return parts.startswith(wanted)

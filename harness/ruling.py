@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.candidates import Candidate
-from harness.policy import Policy
+from harness.policy import Policy, named_by
 from harness.stats import Bounds, Resampled, minus, resample, simultaneous
 from harness.table import Sweep
 from harness.types import Doubles, HarnessError
@@ -127,6 +127,4 @@ def _named(field: Field, policy: Policy) -> list[int]:
 
 def _fits(candidate: Candidate, policy: Policy) -> bool:
     """Whether the reference is the candidate's id, or its label's first parts (model/pooling/dim/quantization)."""
-    wanted = [w.strip() for w in policy.reference.replace("·", "/").split("/")]
-    parts = [p.strip() for p in candidate.label.split(" · ")]
-    return candidate.id == policy.reference or parts[: len(wanted)] == wanted
+    return candidate.id == policy.reference or named_by(policy.reference, candidate.label)

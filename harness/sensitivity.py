@@ -33,7 +33,6 @@ def changes(field: Field, verdict: Verdict, policy: Policy, tasks: tuple[str, ..
 
 def _margins(field: Field, verdict: Verdict, policy: Policy) -> list[Change]:
     """Bounds do not depend on the margin, so the flip points are the candidates' own lower bounds."""
-    assert verdict.pick is not None
     need = -verdict.bounds.one_sided
     cheaper = [i for i in range(len(field.members)) if field.costs[i] < field.costs[verdict.pick] and verdict.fair[i]]
     found = []
@@ -54,7 +53,6 @@ def _at_margin(field: Field, verdict: Verdict, policy: Policy, text: str, margin
 
 def _limits(field: Field, verdict: Verdict, policy: Policy) -> list[Change]:
     """Each upper limit set just under what the pick needs."""
-    assert verdict.pick is not None
     found = []
     for key in AT_MOST:
         value = field.members[verdict.pick].costs.get(f"{key}_upper") or field.members[verdict.pick].costs[key]
@@ -79,7 +77,6 @@ def _under(costs: Mapping[str, float | None], key: str, value: float) -> bool:
 def _left_out(field: Field, verdict: Verdict, policy: Policy, tasks: tuple[str, ...]) -> list[Change]:
     if len(tasks) < 2:
         return []
-    assert verdict.pick is not None
     found = []
     for left, task in enumerate(tasks):
         kept = [i for i in range(len(tasks)) if i != left]

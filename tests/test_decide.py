@@ -10,7 +10,7 @@ import pytest
 
 from harness.candidates import candidates
 from harness.decide import BIASED, DECIDED, INSUFFICIENT, NOTHING, decide
-from harness.policy import Policy, read_policy
+from harness.policy import Policy, named_by, read_policy
 from harness.ruling import field_of
 from harness.sensitivity import stability
 from harness.types import HarnessError
@@ -291,3 +291,23 @@ def test_under_thirty_queries_nothing_but_the_reference_is_proven() -> None:
     assert [c["proven"] for c in few["candidates"]].count(True) == 1
     scores = {"large": {"a": [0.5] * 30}, "small": {"a": [0.5] * 30}}
     assert [c["proven"] for c in decided(scores, {"large": 1000.0, "small": 100.0})["candidates"]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("reference", "label", "fits"),
+    [
+        ("a/model", "a/model · native · 384 · int8", True),
+        ("a/model/native/384", "a/model · native · 384 · int8", True),
+        ("bge · cls", "bge · cls · 64 · int8", True),
+        ("bg", "bge · cls · 64 · int8", False),
+        ("b/model", "a/model · native · 384 · int8", False),
+    ],
+)
+def test_a_reference_names_a_label_by_its_first_parts_slashes_included(reference: str, label: str, fits: bool) -> None:
+    assert named_by(reference, label) is fits
+
+
+def test_a_main_metric_without_a_value_for_every_query_is_refused() -> None:
+    scores = {"large": {"a": [0.5] * 30}, "small": {"a": [0.5] * 29 + [float("nan")]}}
+    with pytest.raises(HarnessError, match="no value for some queries"):
+        decided(scores, {"large": 1000.0, "small": 100.0})

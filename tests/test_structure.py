@@ -29,7 +29,7 @@ MAP = {
     "evalsets": {"parts", "protocols", "reading"},
     "validate": {"duplicates", "evalsets", "ranking", "reading", "stats"},
     "forward": {"parts", "protocols", "store", "timing"},
-    "plan": {"launch", "parts", "protocols", "timing"},
+    "plan": {"launch", "parts", "policy", "protocols", "timing"},
     "manifest": {"launch", "parts", "plan", "store", "timing"},
     "measure": {"forward", "parts", "plan", "protocols", "store", "timing"},
     "table": {"store", "timing"},
