@@ -22,7 +22,7 @@ test: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not real"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not real and not processes"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness import __version__
+from harness.options import parser_of, sweep_folders, take_flag
 from harness.types import HarnessError
 
 USAGE, SOME_FAILED, CHANGED, NO_DECISION, INTERRUPTED = 1, 2, 3, 4, 130
@@ -81,41 +81,72 @@ def _run(words: list[str]) -> int:
     if any(w.partition("=")[0] in _HYDRA_SHOWS for w in words):
         launch.show(words)
         return 0
-    words, plain = _take_flag(words, "--json")
+    words, as_json = take_flag(words, "--json")
+    words, plain = take_flag(words, "--plain")
     jobs = launch.compose(words)
     from harness.policy import read_policy
     from harness.runner import run_sweep
 
     config = jobs[0].config
     read_policy(config["policy"])
-    outcome = run_sweep(jobs, f"harness run {shlex.join(words)}".strip(), _say)
+    with _watch(plain) as watch:
+        outcome = run_sweep(jobs, f"harness run {shlex.join(words)}".strip(), watch)
     decision, paths = _report(outcome.folder, None, Path(config["reports_dir"]))
     from harness.terminal import summary
 
-    _show(json.dumps(decision) if plain else summary(outcome, decision, paths, shlex.join(words)))
+    _show(json.dumps(decision) if as_json else summary(outcome, decision, paths, shlex.join(words)))
     return SOME_FAILED if outcome.failed else 0
 
 
 def _plan(words: list[str]) -> int:
-    """what would run and what is remembered; runs nothing"""
+    """what would run, what is remembered, time, disk and memory; runs nothing"""
     if any(w in ("-h", "--help") for w in words):
         _show(
-            "usage: harness plan [the words of harness run]\n\nPrints the grid after pruning; runs and writes nothing."
+            "usage: harness plan [the words of harness run] [--no-probe]\n\nPrints the grid after pruning, what is "
+            "remembered, the forward passes, and time, disk and memory as ranges.\nA probe of some 24 texts a model "
+            "gives the time; --no-probe leaves it out. Runs and writes nothing."
         )
         return 0
     from harness.launch import compose
-    from harness.runner import plan_sweep
+    from harness.preview import plan_sweep
 
-    _show(plan_sweep(compose(words)))
+    words, unprobed = take_flag(words, "--no-probe")
+    with _watch(plain=True) as watch:
+        _show(plan_sweep(compose(words), watch, probe=not unprobed))
+    return 0
+
+
+def _cache(words: list[str]) -> int:
+    """stored vectors by model and eval set: sizes, and --prune"""
+    parser = parser_of("cache", _cache)
+    parser.add_argument("--store-dir", default="results/store", help="where vectors lie (results/store)")
+    parser.add_argument("--prune", action="store_true", help="delete what the options below choose")
+    parser.add_argument("--model", help="vectors of this model")
+    parser.add_argument("--evalset", help="vectors that were made for this eval set")
+    parser.add_argument("--older-than", type=float, metavar="DAYS", help="vectors last used so long ago")
+    parser.add_argument("--damaged", action="store_true", help="files set aside as damaged or of an older schema")
+    parser.add_argument("--all", action="store_true", help="everything")
+    args = parser.parse_args(words)
+    from harness.cache import cache_text, entries, prune
+
+    store = Path(args.store_dir)
+    if args.prune:
+        chosen = {"model": args.model, "evalset": args.evalset, "older_than_days": args.older_than}
+        files, freed = prune(store, **chosen, damaged=args.damaged, everything=args.all)
+        from harness.wording import size
+
+        _show(f"{files} files deleted, {size(freed)} freed")
+        return 0
+    _show(cache_text(entries(store), store))
     return 0
 
 
 def _report_command(words: list[str]) -> int:
     """HTML page and decision record from records alone"""
-    parser = _parser("report", _report_command)
+    parser = parser_of("report", _report_command)
     parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
     parser.add_argument("-o", "--output", default=None, help="folder to write to (reports/SWEEP)")
-    _folders(parser)
+    sweep_folders(parser)
     args = parser.parse_args(words)
     from harness.table import find_sweep
 
@@ -129,10 +160,10 @@ def _report_command(words: list[str]) -> int:
 def _decide_command(words: list[str]) -> int:
     """decide again, without running anything: harness decide [SWEEP] [policy=NAME] [policy.margin=0.01 ...]"""
     overrides = [w for w in words if "=" in w and not w.startswith("-")]
-    parser = _parser("decide", _decide_command)
+    parser = parser_of("decide", _decide_command)
     parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
     parser.add_argument("--json", action="store_true", help="print decision.json")
-    _folders(parser)
+    sweep_folders(parser)
     args = parser.parse_args([w for w in words if w not in overrides])
     from harness.decide import DECIDED, decide
     from harness.policy import read_policy
@@ -156,11 +187,11 @@ def _decide_command(words: list[str]) -> int:
 
 def _table(words: list[str]) -> int:
     """one row per candidate and eval set: text, md, csv, jsonl or parquet"""
-    parser = _parser("table", _table)
+    parser = parser_of("table", _table)
     parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
     parser.add_argument("--format", choices=FORMATS, help="text, or what the suffix of -o says")
     parser.add_argument("-o", "--output", default=None, help="file to write to (stdout; needed for parquet)")
-    _folders(parser)
+    sweep_folders(parser)
     args = parser.parse_args(words)
     from harness.table import find_sweep, read_sweep, rows
     from harness.terminal import write_table
@@ -175,7 +206,7 @@ def _table(words: list[str]) -> int:
 
 def _validate(words: list[str]) -> int:
     """check an eval set: name of a task, manifest file, or folder of data"""
-    parser = _parser("validate", _validate)
+    parser = parser_of("validate", _validate)
     parser.add_argument("evalset", help="task name, manifest (.yaml) or data folder")
     parser.add_argument("--json", action="store_true", help="findings as JSON")
     args = parser.parse_args(words)
@@ -195,7 +226,7 @@ def _validate(words: list[str]) -> int:
 
 def _list(words: list[str]) -> int:
     """what can be named on the command line: models, tasks, poolings, quantizers ..."""
-    parser = _parser("list", _list)
+    parser = parser_of("list", _list)
     parser.add_argument("what", nargs="?", help="models, tasks, policies, experiments or a room such as quantizers")
     args = parser.parse_args(words)
     from harness.terminal import listing
@@ -206,7 +237,7 @@ def _list(words: list[str]) -> int:
 
 def _doctor(words: list[str]) -> int:
     """what this machine has: devices, threads, versions, extras"""
-    _parser("doctor", _doctor).parse_args(words)
+    parser_of("doctor", _doctor).parse_args(words)
     from harness.terminal import machine_text
 
     _show(machine_text())
@@ -215,22 +246,8 @@ def _doctor(words: list[str]) -> int:
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _run, "plan": _plan, "report": _report_command, "decide": _decide_command, "table": _table,
-    "validate": _validate, "list": _list, "doctor": _doctor,
+    "validate": _validate, "cache": _cache, "list": _list, "doctor": _doctor,
 }  # fmt: skip
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise HarnessError(f"{self.prog.partition(' ')[2]}: {message}. See {self.prog} --help")
-
-
-def _parser(name: str, command: Callable[[list[str]], int]) -> argparse.ArgumentParser:
-    return _Parser(prog=f"harness {name}", description=command.__doc__)
-
-
-def _folders(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--results-dir", default="results", help="where sweeps lie (results)")
-    parser.add_argument("--reports-dir", default="reports", help="where reports go (reports)")
 
 
 def _report(folder: Path, policy: Any, reports: Path, out: Path | None = None) -> tuple[dict[str, Any], list[Path]]:
@@ -248,29 +265,14 @@ def _report(folder: Path, policy: Any, reports: Path, out: Path | None = None) -
 def _policy_node(overrides: list[str], before: Any) -> Any:
     """The sweep's own policy with the values given; `policy=NAME` takes that policy instead."""
     from harness.launch import compose
+    from harness.policy import overridden
 
-    if not overrides:
-        return before
-    composed = compose(overrides)[0].config["policy"]
-    if any(w.startswith("policy=") for w in overrides):
-        return composed
-    node = json.loads(json.dumps(before))
-    for word in overrides:
-        *outer, last = word.partition("=")[0].lstrip("+~").split(".")[1:]
-        source, target = composed, node
-        for key in outer:
-            source, target = source[key], target.setdefault(key, {})
-        target[last] = source.get(last)
-    return node
+    return overridden(before, overrides, compose(overrides)[0].config["policy"]) if overrides else before
 
 
 def _form_of(output: str | None) -> str:
     suffix = Path(output).suffix[1:] if output else ""
     return suffix if suffix in FORMATS else "text"
-
-
-def _take_flag(words: list[str], flag: str) -> tuple[list[str], bool]:
-    return [w for w in words if w not in (flag, "--plain")], flag in words
 
 
 def _show(text: str) -> None:
@@ -282,10 +284,15 @@ def _say(text: str) -> None:
 
 
 def _safe(text: str) -> str:
-    """Without control characters, so that a name cannot steer the terminal."""
-    return "".join(
-        c if c in "\n\t" or (c.isprintable() or c == "\u00a0") else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+    from harness.progress import clean
+
+    return clean(text)
+
+
+def _watch(plain: bool) -> Any:
+    from harness.progress import watch_for
+
+    return watch_for(sys.stderr, plain or os.environ.get("TERM") == "dumb")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from harness.table import Sweep
 from harness.types import HarnessError
 from harness.wording import limit
 
-DECIDED, INSUFFICIENT, NOTHING, BIASED, INCOMPLETE = (
+DECIDED, INSUFFICIENT, NOTHING, BIASED, INCOMPLETE, SAMPLED = (
     "decided", "insufficient evidence", "nothing meets the limits", "labels favour one engine", "incomplete",
+    "sub-sampled",
 )  # fmt: skip
 _JUDGED_GAP = 0.10
 
@@ -35,9 +37,13 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
     status = _status(field, verdict, policy) if verdict else NOTHING
     if status == DECIDED and any(c.unfinished for c in found):
         status = INCOMPLETE
+    if refused := not policy.allow_sample and any(e["sample"] for e in sweep.manifest["evalsets"].values()):
+        status = SAMPLED
     entries = [_entry(c, field, verdict, over[c.id], policy) for c in found]
+    if refused:
+        entries = [e | {"why_not": "nothing is picked from a smoke test"} if e["proven"] else e for e in entries]
     entries.sort(key=lambda e: (e["difference"] is None, -(e["score"] if e["score"] is not None else -1), e["label"]))
-    pick = None if verdict is None or status == INSUFFICIENT else field.members[verdict.pick].id
+    pick = None if verdict is None or status in (INSUFFICIENT, SAMPLED) else field.members[verdict.pick].id
     values = {
         "schema": 1,
         "sweep": sweep.manifest["sweep"],
@@ -52,7 +58,7 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
         "reference": field.members[verdict.reference].id if verdict else None,
         "candidates": entries,
         "funnel": _funnel(sweep, found, over, verdict),
-        "queries_needed": _needed(field, verdict, policy),
+        "queries_needed": 0 if refused else _needed(field, verdict, policy),
         "same_pick": stability(field, policy) if pick else [],
         "changes": changes(field, verdict, policy, tuple(sweep.manifest["evalsets"])) if verdict and pick else [],
         "evalsets": {k: {n: v[n] for n in _ABOUT} for k, v in sweep.manifest["evalsets"].items()},
@@ -61,12 +67,15 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
     return values | texts
 
 
-_ABOUT = ("documents", "queries", "scored_queries", "weight", "guard", "label_source", "languages", "sha256")
+_ABOUT = ("documents", "queries", "scored_queries", "weight", "guard", "label_source", "languages", "sha256", "sample")
 
 
 def _policy_changed(sweep: Sweep, policy: Policy) -> str:
-    """When the policy was changed after results existed: a date, `now` for this call, empty if it was not."""
-    if policy != read_policy(sweep.manifest["policy"]):
+    """When the policy was changed after results existed: a date, `now` for this call, empty if it was not.
+
+    To allow samples changes no rule.
+    """
+    if replace(policy, allow_sample=False) != replace(read_policy(sweep.manifest["policy"]), allow_sample=False):
         return "now"
     return str(sweep.manifest.get("policy_changed", ""))[:10]
 

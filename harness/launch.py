@@ -45,7 +45,7 @@ def compose(words: Sequence[str]) -> list[Job]:
     try:
         _check_hydra_node(given)
         _hydra_app([*given, "--multirun"], jobs)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: a number for a YAML's name
         raise _one_line(error, words) from error
     except YAMLError as error:
         raise HarnessError(f"a file under configs/ is not YAML: {' '.join(str(error).split())}") from error
@@ -115,18 +115,16 @@ def _hydra_app(words: Sequence[str], jobs: list[Job]) -> None:
     sys.argv = ["harness", *words]
     try:
         app = hydra.main(version_base="1.3", config_path=str(shipped("configs")), config_name="config")
-        app(lambda config: jobs.append(_job(config)))()
+        app(lambda composed: jobs.append(_job(*composed)))()
     finally:
         sys.argv = before
 
 
-def _job(config: Any) -> Job:
-    from omegaconf import OmegaConf, open_dict
+def _job(config: Any, node: Any, words: tuple[str, ...]) -> Job:
+    """From the composed config without hydra's own node, and that node."""
+    from omegaconf import OmegaConf
 
-    choices = {k: str(v) for k, v in config.hydra.runtime.choices.items()}
-    words = tuple(str(w) for w in config.hydra.overrides.task)
-    with open_dict(config):
-        del config["hydra"]
+    choices = {k: str(v) for k, v in node.runtime.choices.items()}
     plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     return Job(dict(plain), choices, words)  # type: ignore[arg-type]
 

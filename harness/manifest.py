@@ -14,7 +14,9 @@ import numpy as np
 from harness import __version__
 from harness.launch import Job
 from harness.plan import Plan, Variant, sweep_name
+from harness.policy import read_policy
 from harness.store import read_json, write_json
+from harness.superseded import said, superseded
 from harness.timing import machine
 from harness.types import EvalSet, HarnessError
 
@@ -68,6 +70,7 @@ def _about(evalset: EvalSet) -> dict[str, Any]:
         "guard": evalset.guard,
         "label_source": evalset.label_source,
         "exclude_self": evalset.exclude_self,
+        "sample": evalset.sample,
         "notes": [dict(n._asdict()) for n in evalset.notes],
     }
 
@@ -82,17 +85,21 @@ def _model_sha256(variant: Variant) -> str:
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Write it with the date of the family's first run, and the date its policy was changed since, if it was."""
+    """Write it with the date of the family's first run, the date its policy was changed since, and what it replaces."""
     path = folder / FILE
     before = _before(path)
     now = datetime.now(UTC).isoformat(timespec="seconds")
+    gone = superseded(before, manifest, now) if before else []
+    for line in said(gone, now):
+        say(line)
+    if before and _members(before) != _members(manifest):
+        say(f"{folder.name} held other candidates; their records are kept, table and page show these from now on")
     if before and _family(before) != _family(manifest):
-        say(f"{folder.name} held another sweep; its records are kept, table and page show this one from now on")
         before = {}
     changed = before.get("policy_changed", "")
-    if before and before["policy"] != manifest["policy"]:
+    if before and read_policy(before["policy"]) != read_policy(manifest["policy"]):
         changed = now
-    dated = manifest | {"created": before.get("created", now), "policy_changed": changed}
+    dated = manifest | {"created": before.get("created", now), "policy_changed": changed, "superseded": gone}
     same = before and {**before, "command": ""} == {**dated, "command": ""}
     write_json(path, dated | ({"command": before["command"]} if same else {}))
 
@@ -109,3 +116,10 @@ def _family(manifest: Mapping[str, Any]) -> Any:
     """Which candidates on which data: what makes two runs the same sweep."""
     variants = sorted([v["candidate_id"], v["task"], v["batch_size"] or 0] for v in manifest["variants"])
     return variants, {name: about["sha256"] for name, about in manifest["evalsets"].items()}
+
+
+def _members(manifest: Mapping[str, Any]) -> Any:
+    """Which candidates by what they are called."""
+    return sorted(
+        {(str(v["model"]), str(v["pooling"]), str(v["dim"]), v["quantization"]) for v in manifest["variants"]}
+    )

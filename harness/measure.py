@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -13,7 +14,6 @@ from harness.forward import StoredVectors
 from harness.parts import digest, identity
 from harness.plan import Variant
 from harness.protocols import Need
-from harness.store import Records
 from harness.timing import Samples, interleaved, load, machine, noise, sample, upper_bound
 from harness.types import EvalSet, HarnessError, Record, first_line
 
@@ -21,12 +21,11 @@ _K = 10
 _NO_SPEED = (HarnessError, ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 
 
-class _Todo(NamedTuple):
-    """A measurement to take: its kind, and the variant and eval set it is taken on."""
+class Todo(NamedTuple):
+    """A measurement to take: its kind, and the variant it is taken on."""
 
     kind: str
     variant: Variant
-    evalset: EvalSet
 
 
 class Bench:
@@ -34,32 +33,23 @@ class Bench:
 
     A query's latency is encode + search of the same query, taken apart: encoding is timed once for each encoder and
     pooling, search once for each candidate. `index` is documents per second for each batch size (retrievers
-    without a model: building the index). Runs after everything else in the same process.
+    without a model: building the index). Says what there is to measure; `Timer` takes it, after everything else and
+    alone, in a process of its own.
     """
 
-    def __init__(
-        self,
-        settings: Mapping[str, Any],
-        records: Records,
-        source: StoredVectors,
-        say: Callable[[str], None],
-        retry: bool = False,
-    ) -> None:
+    def __init__(self, settings: Mapping[str, Any]) -> None:
         self.settings = _checked(settings)
-        self.retry = retry
-        self.records = records
-        self.source = source
-        self.say = say
 
     @cached_property
-    def _machine(self) -> dict[str, Any]:
+    def machine(self) -> dict[str, Any]:
+        """The machine, which is part of a timing's key."""
         return machine()
 
     def keys(self, variant: Variant, evalset: EvalSet) -> dict[str, str]:
         """Record keys by kind; equal keys are one measurement."""
         if self.settings["scenario"] == "none":
             return {}
-        where = [variant.device, evalset.sha256, dict(self.settings), self._machine]
+        where = [variant.device, evalset.sha256, dict(self.settings), self.machine]
         needs = [[identity(n.encoder), identity(n.pooling)] for n in variant.retriever.needs()]
         found = {"search": digest(["search", identity(variant.retriever), where])}
         if not needs:
@@ -69,36 +59,45 @@ class Bench:
             "index": digest(["index", needs, variant.batch_size, where]),
         }
 
-    def time_all(self, variants: Sequence[tuple[Variant, EvalSet]]) -> int:
-        """Take every measurement that no record holds yet, one model after another; gives how many were taken."""
-        pending: dict[str, _Todo] = {}
+    def groups(
+        self, variants: Sequence[tuple[Variant, EvalSet]], pending: Callable[[str], bool]
+    ) -> list[dict[str, Todo]]:
+        """The measurements whose keys are pending; those of one group are taken in turn, round by round."""
+        todo: dict[str, Todo] = {}
         for variant, evalset in variants:
             for kind, key in self.keys(variant, evalset).items():
-                known = self.records.get(key)
-                if known is None or (known.status == "failed" and self.retry):
-                    pending[key] = _Todo(kind, variant, evalset)
-        if pending:
-            self.say(f"timing {len(pending)} measurements, alone on the machine (load {load()})")
-        indexing = {k: v for k, v in pending.items() if v.kind == "index" and v.variant.retriever.needs()}
-        singles = [{k: v} for k, v in pending.items() if k not in indexing]
-        for group in [*_by_pass(indexing), *singles]:
-            for key, record in self._measured(group).items():
-                self._put(key, record)
-        return len(pending)
+                if key not in todo and pending(key):
+                    todo[key] = Todo(kind, variant)
+        indexing = {k: v for k, v in todo.items() if v.kind == "index" and v.variant.retriever.needs()}
+        return [*_by_pass(indexing), *({k: v} for k, v in todo.items() if k not in indexing)]
 
-    def _measured(self, group: Mapping[str, _Todo]) -> dict[str, Record]:
+    def record(self, key: str, record: Record) -> Record:
+        """A timing as it is kept, with the machine and the settings it was taken under."""
+        made = dict(record.provenance) | {"machine": self.machine, "settings": dict(self.settings)}
+        return replace(record, key=key, provenance=made)
+
+
+class Timer:
+    """Takes measurements with the vectors and models of a store."""
+
+    def __init__(self, settings: Mapping[str, Any], source: StoredVectors, evalsets: Mapping[str, EvalSet]) -> None:
+        self.settings = settings
+        self.source = source
+        self.evalsets = evalsets
+
+    def measured(self, group: Mapping[str, Todo]) -> dict[str, Record]:
         """What each key of the group gives; where one fails (a batch out of memory), each is taken by itself."""
-        key, (kind, variant, evalset) = next(iter(group.items()))
+        key, (kind, variant) = next(iter(group.items()))
+        evalset = self.evalsets[variant.task]
         try:
             if kind == "index" and variant.retriever.needs():
                 return self._index_rates(group)
             return {key: {"encode": self._encode, "search": self._search, "index": self._build}[kind](variant, evalset)}
         except _NO_SPEED as error:
             if len(group) > 1:
-                return {k: r for name, one in group.items() for k, r in self._measured({name: one}).items()}
+                return {k: r for name, one in group.items() for k, r in self.measured({name: one}).items()}
             reason = f"{type(error).__name__}: {first_line(error)}"
-            trace = {"traceback": traceback.format_exc()}
-            return {key: Record("", "timing", "failed", {"kind": kind}, reason=reason, provenance=trace)}
+            return {key: untimed(kind, reason, {"traceback": traceback.format_exc()})}
 
     def _encode(self, variant: Variant, evalset: EvalSet) -> Record:
         need = variant.retriever.needs()[0]
@@ -136,11 +135,12 @@ class Bench:
         seconds = interleaved(calls, int(self.settings["repeats"]))["build"]
         return _rate(seconds, len(evalset.documents), None)
 
-    def _index_rates(self, group: Mapping[str, _Todo]) -> dict[str, Record]:
-        _, first, evalset = next(iter(group.values()))
+    def _index_rates(self, group: Mapping[str, Todo]) -> dict[str, Record]:
+        first = next(iter(group.values())).variant
+        evalset = self.evalsets[first.task]
         need = first.retriever.needs()[0]
         model = self.source.opened(need.encoder)
-        sizes = {key: int(variant.batch_size or 1) for key, (_, variant, _) in group.items()}
+        sizes = {key: int(variant.batch_size or 1) for key, (_, variant) in group.items()}
         wanted = max(int(self.settings["documents"]), 2 * max(sizes.values()))  # or a large batch is never filled
         texts = _spread(evalset.documents.texts, wanted)
         tokens = int(self.source.vectors(need.encoder, need.pooling, "document", texts).tokens.sum())
@@ -148,10 +148,10 @@ class Bench:
         taken = interleaved(calls, int(self.settings["repeats"]))
         return {key: _rate(seconds, len(texts), tokens) for key, seconds in taken.items()}
 
-    def _put(self, key: str, record: Record) -> None:
-        provenance = dict(record.provenance) | {"machine": self._machine, "settings": dict(self.settings)}
-        fields = {"key": key, "provenance": provenance}
-        self.records.put(Record(**{**record.__dict__, **fields}))
+
+def untimed(kind: str, reason: str, trace: Mapping[str, str]) -> Record:
+    """The record of a measurement that could not be taken."""
+    return Record("", "timing", "failed", {"kind": kind}, reason=reason, provenance=trace)
 
 
 def _checked(settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -162,11 +162,11 @@ def _checked(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     return settings
 
 
-def _by_pass(pending: Mapping[str, _Todo]) -> list[dict[str, _Todo]]:
-    groups: dict[str, dict[str, _Todo]] = {}
+def _by_pass(pending: Mapping[str, Todo]) -> list[dict[str, Todo]]:
+    groups: dict[str, dict[str, Todo]] = {}
     for key, todo in pending.items():
         needs = [[identity(n.encoder), identity(n.pooling)] for n in todo.variant.retriever.needs()]
-        groups.setdefault(digest([needs, todo.evalset.sha256]), {})[key] = todo
+        groups.setdefault(digest([needs, todo.variant.task]), {})[key] = todo
     return list(groups.values())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.wording import limit, metric
+from harness.wording import limit, metric, set_name
 
 Entry = Mapping[str, Any]
 
@@ -15,7 +15,7 @@ def sentence(decision: Mapping[str, Any]) -> str:
     margin, name = decision["policy"]["margin"], metric(decision["metric"])
     by_id = {c["id"]: c for c in decision["candidates"]}
     reference, pick = by_id.get(decision["reference"]), by_id.get(decision["pick"])
-    if reference is None:
+    if reference is None or decision["status"] == "sub-sampled":
         return _nothing(decision)
     if pick is None:
         needed = decision["queries_needed"]
@@ -48,6 +48,11 @@ def sentence(decision: Mapping[str, Any]) -> str:
     )
 
 
+def _sampled(decision: Mapping[str, Any]) -> str:
+    """The eval sets that are sub-sampled, with what was kept; empty where none is."""
+    return ", ".join(set_name(name, e["sample"]) for name, e in decision["evalsets"].items() if e["sample"])
+
+
 def _alone(decision: Mapping[str, Any], pick: Entry) -> str:
     """Why the reference itself is picked, and what stays open below it."""
     others = [c for c in decision["candidates"] if c["difference"] is not None and c["id"] != pick["id"]]
@@ -66,6 +71,11 @@ def _alone(decision: Mapping[str, Any], pick: Entry) -> str:
 
 
 def _nothing(decision: Mapping[str, Any]) -> str:
+    if decision["status"] == "sub-sampled":
+        return (
+            f"No decision is made: a run on {_sampled(decision)} is a smoke test, not an evaluation. Run again without "
+            "limit_queries and limit_docs, or set policy.allow_sample=true to decide all the same."
+        )
     funnel = decision["funnel"]
     if not funnel["with_result"]:
         return "Nothing can be decided: no candidate has a result on every eval set."
@@ -77,7 +87,7 @@ def _nothing(decision: Mapping[str, Any]) -> str:
 
 def caveats(decision: Mapping[str, Any]) -> list[str]:
     """The one to three strongest reasons to hesitate, strongest first."""
-    found = []
+    found = _smoke_test(decision)
     by_id = {c["id"]: c for c in decision["candidates"]}
     pick = by_id.get(decision["pick"])
     funnel = decision["funnel"]
@@ -120,6 +130,12 @@ def caveats(decision: Mapping[str, Any]) -> list[str]:
             "where the labels come from (label_source)."
         )
     return found[:3]
+
+
+def _smoke_test(decision: Mapping[str, Any]) -> list[str]:
+    effect = "Fewer documents make search easier, so scores come out too high; fewer queries prove less."
+    samples = _sampled(decision)
+    return [f"A smoke test, not an evaluation: {samples}. {effect}"] if samples else []
 
 
 def not_measured(decision: Mapping[str, Any]) -> list[str]:

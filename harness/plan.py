@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any, NamedTuple
 
+from harness.grid import pruned
+from harness.labels import labels_of, rescore_of
 from harness.launch import Job
 from harness.parts import build, describe, did_you_mean, digest, find, identity, name_of
 from harness.policy import named_by
-from harness.protocols import Need, Retriever
+from harness.protocols import Encoder, Need, Retriever
 from harness.timing import versions
 from harness.types import EvalSet, HarnessError
 
 _SCORING = 1  # raised whenever the same vectors would score otherwise: old records are then computed anew
-_VECTOR_ONLY = "-"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One candidate on one eval set at one batch size. `labels` are for reading; identity comes from `retriever`."""
+    """One candidate on one eval set at one batch size. `labels` are for reading; identity comes from `retriever`.
+
+    `auto`: bfloat16 was chosen by `dtype=auto`.
+    """
 
     retriever: Retriever
     task: str
@@ -30,11 +34,17 @@ class Variant:
     device: str
     labels: Mapping[str, Any]
     card: Mapping[str, Any]
+    auto: bool = False
 
     @property
     def candidate_id(self) -> str:
         """12 hex digits of everything that decides the ranking."""
-        return identity(self.retriever)[:12]
+        return self.identity[:12]
+
+    @cached_property
+    def identity(self) -> str:
+        """Identity of the retriever, read once: it looks at every file of the model."""
+        return identity(self.retriever)
 
 
 class Failure(NamedTuple):
@@ -75,25 +85,29 @@ def common_config(jobs: Sequence[Job]) -> dict[str, Any]:
     config = jobs[0].config
     if config["retry"] not in (None, "failed"):
         raise HarnessError(f"retry={config['retry']}: expected failed, or leave it out")
+    if config["store_dtype"] not in ("float32", "float16"):
+        raise HarnessError(f"store_dtype={config['store_dtype']}: expected float32 or float16")
     return config
 
 
-def make_plan(jobs: Sequence[Job]) -> Plan:
-    """Build every job's parts; a wrong part or parameter is a HarnessError, a model out of reach a Failure."""
-    kept = [job for job in jobs if not _excluded(job)]
-    if not kept:
-        raise HarnessError("grid.exclude leaves nothing to run")
+def make_plan(jobs: Sequence[Job], fast: Callable[[Encoder], bool] = lambda _: False) -> Plan:
+    """Build every job's parts; a wrong part or parameter is a HarnessError, a model out of reach a Failure.
+
+    `fast` says of an encoder under `dtype=auto` whether bfloat16 is taken.
+    """
+    kept = pruned(jobs)
+    encoder = _Encoders(fast)
     variants: dict[str, Variant] = {}
     failures: dict[str, Failure] = {}
     for job in kept:
         try:
-            variant = _variant(job)
+            variant = _variant(job, encoder)
             key = digest([variant.candidate_id, variant.task, variant.batch_size, variant.device])
             variants.setdefault(key, variant)
         except HarnessError as error:
             if len(kept) == 1 or type(error) is HarnessError:
                 raise
-            failure = Failure(_labels(job, None), str(job.config["task"]), "failed", str(error))
+            failure = Failure(labels_of(job, None), str(job.config["task"]), "failed", str(error))
             failures.setdefault(digest([failure.labels, failure.task, job.config["model"]]), failure)
     distinct = len(variants) + len(failures)
     named = _unambiguous(list(variants.values()))
@@ -116,10 +130,10 @@ def _begins(reference: str, model: str) -> bool:
     return named_by(model, reference) or named_by(reference, model)
 
 
-def quality_key(variant: Variant, evalset: EvalSet, tasktype: Any) -> str:
-    """Identity of a quality record: candidate, kind of device, libraries, data, metrics, scoring code's version."""
-    runtime = [variant.device.partition(":")[0], versions()]
-    return digest(["quality", identity(variant.retriever), runtime, evalset.sha256, describe(tasktype), _SCORING])
+def quality_key(variant: Variant, evalset: EvalSet, tasktype: Any, store_dtype: str) -> str:
+    """Identity of a quality record: candidate, device, libraries, stored precision, data, metrics, scoring version."""
+    runtime = [variant.device.partition(":")[0], versions(), store_dtype]
+    return digest(["quality", variant.identity, runtime, evalset.sha256, describe(tasktype), _SCORING])
 
 
 def tasktype_of(job: Job, evalset: EvalSet) -> Any:
@@ -132,23 +146,24 @@ def tasktype_of(job: Job, evalset: EvalSet) -> Any:
 
 
 def sweep_name(jobs: Sequence[Job]) -> str:
-    """The name given, else that of the experiment, else the tasks and a hash of what is swept."""
+    """The name given, else that of the experiment, else the tasks and a hash of what is swept; a sample says so."""
     given = jobs[0].config["sweep"]
     if given:
         if not _FOLDER.fullmatch(str(given)) or given == "store":
             raise HarnessError(f"sweep={given}: expected a folder name of letters, digits, -, _ and dots, except store")
         return str(given)
+    sample = "-sample" if jobs[0].config["limit_queries"] or jobs[0].config["limit_docs"] else ""
     experiment = jobs[0].choices.get("experiment", "None")
     if experiment != "None":
-        return experiment
+        return experiment + sample
     tasks = sorted({str(j.config["task"]) for j in jobs})
     family = digest(sorted([[j.config.get(k) for k in _FAMILY] for j in jobs], key=str))
-    return f"{'-'.join(tasks[:3]).replace('/', '-')}-{family[:6]}"
+    return f"{'-'.join(tasks[:3]).replace('/', '-')}-{family[:6]}{sample}"
 
 
 _ONCE = (
-    "device", "executor", "grid", "metrics", "policy", "reports_dir", "results_dir", "retry", "store_dir", "sweep",
-    "task_path", "timing", "trusted",
+    "device", "executor", "grid", "limit_docs", "limit_queries", "metrics", "policy", "reports_dir", "results_dir",
+    "retry", "store_dir", "store_dtype", "sweep", "task_path", "timing", "trusted",
 )  # fmt: skip
 _FOLDER = re.compile(r"\w[\w.-]*")
 _FAMILY = (
@@ -165,10 +180,10 @@ _FAMILY = (
 )
 
 
-def _variant(job: Job) -> Variant:
+def _variant(job: Job, encoders: _Encoders) -> Variant:
     config = job.config
-    node = {k: v for k, v in config["model"].items() if k not in ("card", "caution")}
-    retriever, dense = _retriever(node, config), False
+    retriever, dense = encoders.of(config), False
+    auto = config["dtype"] == "auto" and getattr(retriever, "dtype", "") == "bfloat16"
     # A model that runs here costs no tokens; what an endpoint charges is unknown unless its card says it.
     price = None if name_of(retriever) == "api" else 0.0
     card = {"price_per_million_tokens": price} | dict(config["model"].get("card") or {}) | _actual(retriever)
@@ -177,18 +192,35 @@ def _variant(job: Job) -> Variant:
     if config["model"].get("caution"):
         card["caution"] = config["model"]["caution"]
     batch_size = _positive(config["batch_size"], "batch_size") if dense else None
-    return Variant(retriever, str(config["task"]), batch_size, str(config["device"]), _labels(job, retriever), card)
+    where = str(config["task"]), batch_size, str(config["device"])
+    return Variant(retriever, *where, labels_of(job, retriever), card, auto)
 
 
-def _retriever(node: dict[str, Any], config: Mapping[str, Any]) -> Any:
-    if "_target_" not in node:
-        raise HarnessError("this model's YAML has no _target_; see configs/model/ for examples")
-    trusted = config["trusted"]
-    if "dtype" not in node and node["_target_"].startswith("harness.encoders.sentence_transformer."):
-        node["dtype"] = config["dtype"]
-    part = build(node, trusted)
-    identity(part)  # reads the weights' hashes: a missing folder or package shows here, before anything runs
-    return part
+class _Encoders:
+    """Encoders (or whole retrievers) of model nodes, each built once and shared: its files are hashed once."""
+
+    def __init__(self, fast: Callable[[Encoder], bool]) -> None:
+        self.fast = fast
+        self._known: dict[str, Any] = {}
+
+    def of(self, config: Mapping[str, Any]) -> Any:
+        """The part that a job's model node describes, under the job's dtype."""
+        key = digest([config["model"], config["dtype"]])
+        if key not in self._known:
+            self._known[key] = self._built(config)
+        return self._known[key]
+
+    def _built(self, config: Mapping[str, Any]) -> Any:
+        node = {k: v for k, v in config["model"].items() if k not in ("card", "caution")}
+        if "_target_" not in node:
+            raise HarnessError("this model's YAML has no _target_; see configs/model/ for examples")
+        auto = config["dtype"] == "auto"
+        if "dtype" not in node and node["_target_"].startswith("harness.encoders.sentence_transformer."):
+            node["dtype"] = "bfloat16" if auto else config["dtype"]
+        part = build(node, config["trusted"])
+        identity(part)  # reads the weights' hashes: a missing folder or package shows here, before anything runs
+        slow = auto and getattr(part, "dtype", "") == "bfloat16" and not self.fast(part)
+        return dataclasses.replace(part, dtype="float32") if slow else part
 
 
 def _dense(encoder: Any, config: Mapping[str, Any]) -> Retriever:
@@ -196,34 +228,15 @@ def _dense(encoder: Any, config: Mapping[str, Any]) -> Retriever:
     nodes = {name: config[group] for name, group in rooms.items()}
     dense = find("retrievers", "dense")
     target = {"_target_": f"{dense.__module__}.{dense.__name__}"}
-    options = {"similarity": config["similarity"], "rescore": _rescore(config)}
-    return build(target | {"encoder": describe(encoder)} | nodes | options, config["trusted"])  # type: ignore[no-any-return]
-
-
-def _rescore(config: Mapping[str, Any]) -> Any:
-    """The factor given; 0 where the codes are the float vectors, which rescoring would only store twice."""
-    exact = config["quantization"].get("_target_") == "harness.quantizers.float32.Float32"
-    return 0 if exact and type(config["rescore"]) is int and config["rescore"] > 0 else config["rescore"]
+    options = {"similarity": config["similarity"], "rescore": rescore_of(config)}
+    built = build(target | {"encoder": describe(encoder)} | nodes | options, config["trusted"])
+    return dataclasses.replace(built, encoder=encoder)  # type: ignore[no-any-return]
 
 
 def _positive(value: Any, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise HarnessError(f"{name}={value!r}: expected a whole number of at least 1")
     return value
-
-
-def _labels(job: Job, retriever: Retriever | None) -> dict[str, Any]:
-    config, choices = job.config, job.choices
-    dense = retriever is None or bool(retriever.needs())
-    quantization = choices["quantization"] + (f"+rescore{_rescore(config)}" if _rescore(config) else "")
-    return {
-        "model": _model_label(config["model"], choices["model"]) + _unusual(config, retriever),
-        "retriever": name_of(retriever) if retriever else "dense",
-        "pooling": choices["pooling"] if dense else _VECTOR_ONLY,
-        "dim": config["dim"] if dense else _VECTOR_ONLY,
-        "quantization": quantization if dense else _VECTOR_ONLY,
-        "index": choices["index"] if dense else _VECTOR_ONLY,
-    }
 
 
 def _actual(part: Any) -> dict[str, Any]:
@@ -233,20 +246,6 @@ def _actual(part: Any) -> dict[str, Any]:
     limit = part.traits().max_tokens
     known = {"max_tokens": limit} if limit or name_of(part) != "api" else {}
     return known | ({"remote_code": True} if getattr(part, "trust_remote_code", False) else {})
-
-
-def _unusual(config: Mapping[str, Any], retriever: Retriever | None) -> str:
-    """The dtype and similarity where they are not the default, so that rows which differ in them read apart."""
-    encoders = [need.encoder for need in (retriever.needs() if retriever else ())]
-    used = {getattr(encoder, "dtype", "float32") for encoder in encoders} - {"float32"}
-    similarity = {config["similarity"]} - {"native"} if encoders else set()
-    return "".join(f" {word}" for word in (*sorted(used), *similarity))
-
-
-def _model_label(node: Mapping[str, Any], choice: str) -> str:
-    if choice == "local" and node.get("path"):
-        return "/".join(Path(str(node["path"])).parts[-2:]).lstrip("/")
-    return str(node["id"]) if choice == "api" else choice
 
 
 def _unambiguous(variants: list[Variant]) -> list[Variant]:
@@ -273,18 +272,3 @@ def _marked(variants: list[Variant], mark: Callable[[Variant], str]) -> list[Var
 
 def _encoder_id(variant: Variant) -> str:
     return digest([identity(need.encoder) for need in variant.retriever.needs()])
-
-
-def _excluded(job: Job) -> bool:
-    rules = (job.config.get("grid") or {}).get("exclude") or []
-    if not isinstance(rules, list) or not all(isinstance(rule, Mapping) and rule for rule in rules):
-        raise HarnessError(f"grid.exclude={rules}: expected a list such as [{{model: bm25, dim: [64, 128]}}]")
-    return any(all(_matches(job, key, wanted) for key, wanted in rule.items()) for rule in rules)
-
-
-def _matches(job: Job, key: str, wanted: Any) -> bool:
-    if key not in job.choices and key not in job.config:
-        raise HarnessError(f"grid.exclude names {key!r}, which is no option of a run")
-    values: Iterable[Any] = wanted if isinstance(wanted, list) else [wanted]
-    actual = job.choices.get(key, job.config.get(key))
-    return str(actual) in {str(v) for v in values}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -16,7 +17,10 @@ COSTS = ("bytes_per_doc", "query_p95_ms", "price_per_million_tokens", "index_byt
 
 @dataclass(frozen=True)
 class Policy:
-    """Limits are never relaxed. `margin` is in units of the main metric; `draws` and `seed` fix the bootstrap."""
+    """Limits are never relaxed. `margin` is in units of the main metric; `draws` and `seed` fix the bootstrap.
+
+    allow_sample: whether to decide on sub-sampled eval sets at all.
+    """
 
     name: str = "default"
     margin: float = 0.02
@@ -26,6 +30,7 @@ class Policy:
     limits: Mapping[str, Any] = field(default_factory=dict)
     draws: int = 2000
     seed: int = 20260101
+    allow_sample: bool = False
 
 
 def read_policy(node: Mapping[str, Any]) -> Policy:
@@ -45,6 +50,7 @@ def read_policy(node: Mapping[str, Any]) -> Policy:
     _check("confidence", policy.confidence, sure, "a number above 0.5 and below 1")
     _check("draws", policy.draws, _whole(policy.draws, 200), "a whole number of at least 200")
     _check("seed", policy.seed, _whole(policy.seed, 0), "a whole number of at least 0")
+    _check("allow_sample", policy.allow_sample, isinstance(policy.allow_sample, bool), "true or false")
     return policy
 
 
@@ -103,3 +109,20 @@ def named_by(reference: str, label: str) -> bool:
         f"{'/'.join(p.strip() for p in text.replace('·', '/').split('/'))}/" for text in (reference, label)
     )
     return parts.startswith(wanted)
+
+
+def overridden(before: Mapping[str, Any], words: Sequence[str], composed: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A policy's node with the values that words such as `policy.margin=0.01` name, taken from what they compose to.
+
+    A word `policy=NAME` takes that policy as a whole.
+    """
+    if any(word.startswith("policy=") for word in words):
+        return composed
+    node: dict[str, Any] = json.loads(json.dumps(before))
+    for word in words:
+        *outer, last = word.partition("=")[0].lstrip("+~").split(".")[1:]
+        source, target = composed, node
+        for key in outer:
+            source, target = source[key], target.setdefault(key, {})
+        target[last] = source.get(last)
+    return node

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from harness.types import (
@@ -12,6 +14,7 @@ from harness.types import (
     Encoded,
     EvalSet,
     Evaluation,
+    Event,
     Floats,
     Ints,
     Judged,
@@ -36,8 +39,11 @@ class Pooling(Protocol):
 class OpenEncoder(Protocol):
     """A loaded model."""
 
-    def encode(self, texts: Sequence[str], role: Role, poolings: Sequence[Pooling], batch_size: int) -> Encoded:
-        """One forward pass over the texts, prompts added; Inapplicable where a pooling does not fit the model."""
+    def encode(self, texts: Sequence[str], role: Role, poolings: Sequence[Pooling], batch_size: int | None) -> Encoded:
+        """One forward pass over the texts, prompts added; Inapplicable where a pooling does not fit the model.
+
+        `batch_size` None leaves the batches to the encoder, which knows what is quick.
+        """
         ...
 
 
@@ -62,7 +68,10 @@ class Encoder(Protocol):
 
 
 class VectorSource(Protocol):
-    """Where retrievers get vectors: the store, filled by forward passes where something is missing."""
+    """Where retrievers get vectors: the store, filled by forward passes where something is missing.
+
+    The rows are a fresh matrix that the caller owns and may change.
+    """
 
     def vectors(self, encoder: Encoder, pooling: Pooling, role: Role, texts: Sequence[str]) -> Vectors: ...
 
@@ -73,6 +82,17 @@ class Reduction(Protocol):
 
 class FittedReduction(Protocol):
     def apply(self, vectors: Floats) -> Floats: ...
+
+
+class Rows(Protocol):
+    """Float32 [n, d] that may be made on demand, so that it need not lie in memory whole; a numpy array is one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice | NDArray[np.integer], /) -> Floats: ...
 
 
 class Quantizer(Protocol):
@@ -93,7 +113,7 @@ class FittedQuantizer(Protocol):
 
 
 class Index(Protocol):
-    def build(self, documents: Floats, ids: Sequence[str]) -> BuiltIndex: ...
+    def build(self, documents: Rows, ids: Sequence[str]) -> BuiltIndex: ...
 
 
 class BuiltIndex(Protocol):
@@ -158,7 +178,40 @@ class Section(Protocol):
     def render(self, report: Any) -> str: ...
 
 
+class Batch(NamedTuple):
+    """Jobs that share a process, one after another; each is asked for when the one before it has its outcome."""
+
+    name: str
+    jobs: Iterable[Any]
+
+
+class Done(NamedTuple):
+    """A job and what `work` made of it, or `Lost` where its process did not survive."""
+
+    job: Any
+    outcome: Any
+
+
+class Start(Protocol):
+    """What makes a process ready to work; it is sent there, so it and the jobs must survive pickling."""
+
+    def __call__(self, tell: Callable[[Event], None], lane: int) -> Callable[[Any], Any]:
+        """The work of one process; `lane` counts the processes that run at once, from 0."""
+        ...
+
+
+class Desk(NamedTuple):
+    """The caller's side: `tell` takes events, `tick` is called about twice a second, `logs` is a folder, `lanes` is
+    how many devices there are to work on.
+    """
+
+    tell: Callable[[Event], None]
+    tick: Callable[[], None]
+    logs: Path
+    lanes: int = 1
+
+
 class Executor(Protocol):
-    def run(self, jobs: Iterable[Any], work: Callable[[Any], Any]) -> Iterator[Any]:
-        """The outcome of `work(job)` for each job, as they finish; one job's failure never stops another."""
+    def run(self, batches: Sequence[Batch], start: Start, desk: Desk) -> Iterator[Done]:
+        """Every job's outcome as they finish; one job's failure never stops another. Closing it stops the work."""
         ...

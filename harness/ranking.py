@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.protocols import Metric
-from harness.types import Doubles, EvalSet, Floats, HarnessError, Ints, Judged, Qrels, Ranking
+from harness.protocols import Metric, Rows
+from harness.types import Doubles, EvalSet, HarnessError, Ints, Judged, Qrels, Ranking
 
+BLOCK_ROWS = 8192
 _DECIMALS = 9
 
 
@@ -28,9 +29,17 @@ def settled(scores: Doubles, largest: float) -> Doubles:
     return result
 
 
-def check_finite(vectors: Floats, what: str) -> None:
+def blocks(n: int) -> Iterator[slice]:
+    """Slices that cover n rows in order, some thousands each: work on one at a time needs no second matrix."""
+    for start in range(0, n, BLOCK_ROWS):
+        yield slice(start, min(start + BLOCK_ROWS, n))
+
+
+def check_finite(vectors: Rows, what: str) -> None:
     """HarnessError if a row of float32 [n, d] holds NaN or infinity; a bit or a code would hide it."""
-    finite = np.isfinite(vectors).all(axis=1)
+    finite = np.empty(len(vectors), dtype=bool)
+    for block in blocks(len(vectors)):
+        finite[block] = np.isfinite(vectors[block]).all(axis=1)
     if not finite.all():
         raise HarnessError(
             f"{int((~finite).sum())} of {len(vectors)} {what} vectors are not finite "
@@ -47,12 +56,9 @@ def best(documents: NDArray[np.integer], scores: Doubles, order: NDArray[np.int6
     place = np.lexsort((-order[documents], -scores))
     complete = len(place) <= k or bool(scores[place[k - 1]] != scores[place[k]])
     kept = place[:k]
-    missing = (0, k - len(kept))
-    return Ranking(
-        np.pad(documents[kept].astype(np.int32), missing, constant_values=-1),
-        np.pad(scores[kept], missing, constant_values=-np.inf),
-        np.asarray(complete),
-    )
+    found, reached = np.full(k, -1, dtype=np.int32), np.full(k, -np.inf)
+    found[: len(kept)], reached[: len(kept)] = documents[kept], scores[kept]
+    return Ranking(found, reached, np.asarray(complete))
 
 
 def stacked(rankings: Sequence[Ranking]) -> Ranking:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from harness.wording import ABSENT, limit, metric, number, percent, score, signed, size, whole
+from harness.wording import ABSENT, limit, metric, number, percent, score, set_name, signed, size, whole
 
 Values = Mapping[str, Any]
 _MONTHS = 6
@@ -73,6 +73,8 @@ def _decision(decision: Values, _: Values) -> str:
         lines.append(f"In {percent(share)} of query resamples the whole procedure picks the same.")
     if decision["status"] != "decided":
         lines.append(f"Status: {decision['status']}; treat the pick as provisional.")
+    elif _sampled(decision):
+        lines.append("Decided on a smoke test, not an evaluation; treat the pick as provisional.")
     return "\n".join(lines)
 
 
@@ -89,6 +91,10 @@ def _numbers(decision: Values, entry: Values) -> str:
     return ", ".join(parts) + "."
 
 
+def _sampled(decision: Values) -> bool:
+    return any(about["sample"] for about in decision["evalsets"].values())
+
+
 def _queries(decision: Values) -> int:
     return sum(about["scored_queries"] for about in decision["evalsets"].values())
 
@@ -100,8 +106,9 @@ def _caveats(decision: Values, _: Values) -> str:
 
 def _context(decision: Values, manifest: Values) -> str:
     sets = [
-        f"{_plain(name)}: {whole(about['documents'])} documents, {whole(about['scored_queries'])} scored queries, "
-        f"weight {about['weight']:g}{', guarded' if about['guard'] else ''}, labels: {_plain(about['label_source'])}"
+        f"{_plain(set_name(name, about['sample']))}: {whole(about['documents'])} documents, "
+        f"{whole(about['scored_queries'])} scored queries, weight {about['weight']:g}"
+        f"{', guarded' if about['guard'] else ''}, labels: {_plain(about['label_source'])}"
         for name, about in decision["evalsets"].items()
     ]
     m = manifest["machine"]
@@ -193,6 +200,8 @@ def _not_measured(decision: Values, _: Values) -> str:
 
 def _consequences(decision: Values, _: Values) -> str:
     pick = _entry(decision, "pick")
+    if decision["status"] == "sub-sampled":
+        return "What runs today stays. A run on the whole eval sets comes first."
     if pick is None:
         return "What runs today stays. More queries, other limits or other candidates are needed before a change."
     documents = max((about["documents"] for about in decision["evalsets"].values()), default=0)

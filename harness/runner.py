@@ -2,194 +2,182 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from harness.evalsets import load_task
-from harness.forward import StoredVectors, resolve_device
-from harness.launch import Job, shipped
+from harness.launch import Job
 from harness.manifest import manifest_of, variant_entry, write_manifest
-from harness.measure import Bench
-from harness.parts import build, describe, digest, name_of
-from harness.plan import Plan, Variant, check_reference, common_config, make_plan, quality_key, sweep_name, tasktype_of
-from harness.store import Records
-from harness.timing import versions
-from harness.types import Doubles, EvalSet, HarnessError, Inapplicable, Record, first_line
-
-Say = Callable[[str], None]
+from harness.measure import untimed
+from harness.parts import digest, identity, name_of
+from harness.plan import Variant
+from harness.progress import Watch
+from harness.protocols import Batch
+from harness.run import Run, ground_of, headline, named, run_of
+from harness.shelf import open_store
+from harness.store import check_writable
+from harness.timing import load
+from harness.types import HarnessError, Lost, Record
+from harness.worker import Clock, Pass, Score, Task, lost
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a sweep left: its folder, and counts of records by status; `computed` is work done now, not remembered."""
+    """What a sweep left: its folder, counts of records by status; `computed` is work done now, not remembered.
+
+    `encoded` counts the texts that went through a model for it, `seconds` is how long it all took.
+    """
 
     folder: Path
     done: int
     failed: int
     skipped: int
     computed: int
+    encoded: int
+    seconds: float = 0.0
 
 
-class _Task(NamedTuple):
-    evalset: EvalSet
-    tasktype: Any
-
-
-class _Run(NamedTuple):
-    """One sweep being run: the plan and where its values come from and go to."""
-
-    plan: Plan
-    tasks: Mapping[str, _Task]
-    records: Records
-    source: StoredVectors
-    config: Mapping[str, Any]
-    folder: Path
-    say: Say
-    alone: bool
-
-    def key(self, variant: Variant) -> str:
-        """Key of the variant's quality record."""
-        task = self.tasks[variant.task]
-        return quality_key(variant, task.evalset, task.tasktype)
-
-
-def run_sweep(jobs: Sequence[Job], command: str, say: Say) -> Outcome:
+def run_sweep(jobs: Sequence[Job], command: str, watch: Watch) -> Outcome:
     """Plan, load, evaluate, time; every record is on disk as soon as it exists, so a killed sweep continues."""
-    run = _prepare(jobs, say)
-    bench = Bench(run.config["timing"], run.records, run.source, say, run.config["retry"] == "failed")
-    check_reference(run.plan, str(run.config["policy"].get("reference", "best")))
-    say(_headline(run))
+    begun = time.monotonic()
+    ground = ground_of(jobs, watch)
+    encoded = computed = 0
+    settled = False
+    while not settled:  # once more where dtype=auto had to go back to float32
+        run = run_of(jobs, ground)
+        manifest = _manifest(run, jobs, command)
+        check_writable(Path(run.config["results_dir"]))
+        open_store(ground.store, watch.say)
+        pending = run.todo()
+        check_writable(ground.store, run.store_bytes(pending.values()))
+        settled = _evaluate_all(run, pending)
+        encoded, computed = encoded + run.encoded, computed + run.computed
+    write_manifest(run.folder, manifest, watch.say)
+    if run.config["timing"]["scenario"] != "none":
+        computed += _time_all(run)
+    done = _outcome(run, computed, encoded, {key for v in manifest["variants"] for key in v["timings"].values()})
+    return replace(done, seconds=time.monotonic() - begun)
+
+
+def _manifest(run: Run, jobs: Sequence[Job], command: str) -> dict[str, Any]:
+    run.watch.say(headline(run))
     manifest = manifest_of(run.plan, jobs, {name: task.evalset for name, task in run.tasks.items()}, command)
     manifest["variants"] = [
-        variant_entry(v, run.key(v), bench.keys(v, run.tasks[v.task].evalset)) for v in run.plan.variants
+        variant_entry(v, run.key(v), run.bench.keys(v, run.tasks[v.task].evalset)) for v in run.plan.variants
     ]
-    if len(jobs) > 1:  # a sweep can be reported after a kill; a single run that does not apply leaves nothing
-        write_manifest(run.folder, manifest, say)
-    computed = _evaluate_all(run)
-    write_manifest(run.folder, manifest, say)
-    if run.config["timing"]["scenario"] != "none":
-        computed += bench.time_all(_timeable(run))
-    return _outcome(run, computed, {key for v in manifest["variants"] for key in v["timings"].values()})
+    if not run.alone:  # a sweep can be reported after a kill; a single run that does not apply leaves nothing
+        write_manifest(run.folder, manifest, run.watch.say)
+    return manifest
 
 
-def plan_sweep(jobs: Sequence[Job]) -> str:
-    """What `run_sweep` would do, as text: candidates, what is remembered, forward passes. Runs and writes nothing."""
-    run = _prepare(jobs, lambda _: None)
-    lines = [_headline(run)]
-    for key, variant in {run.key(v): v for v in run.plan.variants}.items():
-        record = run.records.get(key)
-        state = f"remembered, {record.status}" if record else "to run"
-        lines.append(f"  {state:16} {_name(variant.labels)} on {variant.task}")
-    lines += [f"  {f.status:16} {f.labels['model']}: {f.reason}" for f in run.plan.failures]
-    for need in run.plan.needs():
-        for name, task in run.tasks.items():
-            missing = run.source.count_missing(need, task.evalset)
-            what = f"{name_of(need.encoder)}, pooling {name_of(need.pooling)}, {name}"
-            lines.append(f"  forward pass     {what}: {missing} texts")
-    return "\n".join([*lines, f"sweep {run.folder.name}; nothing was run"])
-
-
-def _prepare(jobs: Sequence[Job], say: Say) -> _Run:
-    config = common_config(jobs)
-    plan = make_plan(jobs)
-    device = resolve_device(str(config["device"])) if plan.needs() else "cpu"
-    source = StoredVectors(Path(config["store_dir"]), device, plan.needs(), say)
-    folder = Path(config["results_dir"]) / sweep_name(jobs)
-    return _Run(
-        plan.on(device), _load_tasks(jobs), Records(folder / "records"), source, config, folder, say, len(jobs) == 1
-    )
-
-
-def _evaluate_all(run: _Run) -> int:
-    pending = {}
-    for variant in run.plan.variants:
-        known = run.records.get(key := run.key(variant))
-        if run.alone and known is not None and known.status == "skipped":
+def _evaluate_all(run: Run, pending: Mapping[str, Variant]) -> bool:
+    """Encode and score what has no record; whether every variant has one now."""
+    for key in run.by_key if run.alone else ():
+        known = run.records.get(key)
+        if known is not None and known.status == "skipped":
             raise HarnessError(known.reason)
-        if known is None or (known.status == "failed" and run.config["retry"] == "failed"):
-            pending[key] = variant
-    executor = build(run.config["executor"], run.config["trusted"])
-    outcomes = executor.run(pending.values(), lambda v: _evaluate(run, v))
-    for number, record in enumerate(outcomes, start=1):
-        if record.status == "skipped" and run.alone:
-            raise HarnessError(record.reason)
-        run.records.put(record)
-        run.say(f"[{number}/{len(pending)}] {_line(record)}")
-    return len(pending)
+    run.watch.expect("scoring", len(pending), run.missing(pending.values()))
+    stopped: set[tuple[str, str]] = set()
+    settled = True
+    with closing(run.execute(_batches(pending, stopped), run.folder / "logs")) as outcomes:  # type: ignore[type-var]
+        for job, outcome in outcomes:
+            if isinstance(job, Score):
+                task = run.tasks[job.variant.task]
+                _keep(run, _lost(job, task, outcome) if isinstance(outcome, Lost) else outcome)
+            elif isinstance(outcome, Lost) or outcome.refused:
+                stopped.add((identity(job.need.encoder), job.task))
+                settled = settled and isinstance(outcome, Lost)
+                _without_vectors(run, job, outcome, pending)
+    return settled
 
 
-def _evaluate(run: _Run, variant: Variant) -> Record:
-    task = run.tasks[variant.task]
-    key = run.key(variant)
-    labels = dict(variant.labels) | {"task": variant.task}
-    provenance = {"candidate": describe(variant.retriever), "versions": versions(), "data_sha256": task.evalset.sha256}
-    try:
-        searcher = variant.retriever.prepare(task.evalset, run.source)
-        result = task.tasktype.evaluate(task.evalset, searcher)
-    except Inapplicable as error:
-        return Record(key, "quality", "skipped", labels, reason=str(error), provenance=provenance)
-    except HarnessError as error:
-        return Record(key, "quality", "failed", labels, reason=str(error), provenance=provenance)
-    except Exception as error:  # noqa: BLE001  one job's bug must not stop the others; the traceback is kept
-        trace = {"traceback": traceback.format_exc()}
-        reason = f"{type(error).__name__}: {first_line(error)}"
-        return Record(key, "quality", "failed", labels, reason=reason, provenance=provenance | trace)
-    means = {name: _mean(scores) for name, scores in result.per_query.items()}
-    values = dict(result.facts) | means | {"main": result.main, "main_score": means[result.main]}
-    arrays = dict(result.per_query) | {"query_ids": np.asarray(result.query_ids), "top": result.top}
-    warnings = result.warnings + ((str(variant.card["caution"]),) if "caution" in variant.card else ())
-    return Record(key, "quality", "ok", labels, values, arrays, "", warnings, provenance)
+def _batches(pending: Mapping[str, Variant], stopped: Collection[tuple[str, str]]) -> list[Batch]:
+    """The variants of one model make one batch: its process loads the model once."""
+    groups: dict[str, dict[str, Variant]] = {}
+    for key, variant in pending.items():
+        encoders = [identity(need.encoder) for need in variant.retriever.needs()]
+        groups.setdefault(digest(encoders or name_of(variant.retriever)), {})[key] = variant
+    return [Batch(f"{_model(group)}-{name[:6]}", _jobs(group, stopped)) for name, group in groups.items()]
 
 
-def _mean(scores: Doubles) -> float | None:
-    """Mean over the queries that have a value; None where no query has one."""
-    known = scores[~np.isnan(scores)]
-    return float(known.mean()) if len(known) else None
+def _jobs(group: Mapping[str, Variant], stopped: Collection[tuple[str, str]]) -> Iterator[Pass | Score]:
+    """For each eval set the forward passes, then the variants; none whose pass did not come through."""
+    for task in dict.fromkeys(v.task for v in group.values()):
+        mine = {key: v for key, v in group.items() if v.task == task}
+        needs = {identity(n.encoder): (n, v.auto) for v in mine.values() for n in v.retriever.needs()}
+        for need, auto in needs.values():
+            yield Pass(need, task, auto)
+        if not any((name, task) in stopped for name in needs):
+            yield from (Score(variant, key) for key, variant in mine.items())
 
 
-def _load_tasks(jobs: Sequence[Job]) -> dict[str, _Task]:
-    config = jobs[0].config
-    extra = [Path(config["task_path"])] if config["task_path"] else []
-    folders = [shipped("tasks"), Path.cwd() / "tasks", *extra]
-    names = dict.fromkeys(str(j.config["task"]) for j in jobs)
-    sets = {name: load_task(name, folders) for name in names}
-    return {name: _Task(evalset, tasktype_of(jobs[0], evalset)) for name, evalset in sets.items()}
+def _without_vectors(run: Run, job: Pass, outcome: Any, pending: Mapping[str, Variant]) -> None:
+    if not isinstance(outcome, Lost):
+        run.watch.say(f"{_model(pending)}: dtype=auto goes back to float32; {outcome.refused.said} with bfloat16")
+        return
+    encoder = identity(job.need.encoder)
+    for key, variant in pending.items():
+        if variant.task == job.task and encoder in [identity(n.encoder) for n in variant.retriever.needs()]:
+            _keep(run, _lost(Score(variant, key), run.tasks[job.task], outcome))
 
 
-def _timeable(run: _Run) -> list[tuple[Variant, EvalSet]]:
+def _keep(run: Run, record: Record) -> None:
+    """Put a quality record on disk and say so."""
+    if record.status == "skipped" and run.alone:
+        raise HarnessError(record.reason)
+    run.records.put(record)
+    run.computed += 1
+    run.watch.finished(_line(record), record.status)
+
+
+def _lost(job: Score, task: Task, outcome: Lost) -> Record:
+    return lost(job, task, "failed", outcome.reason, {"last_lines": outcome.last_lines, "log": outcome.log})
+
+
+def _time_all(run: Run) -> int:
+    """Take the timings that no record holds, alone and in a fresh process; how many there were."""
     good = [v for v in run.plan.variants if (r := run.records.get(run.key(v))) and r.status == "ok"]
-    return [(v, run.tasks[v.task].evalset) for v in good]
+    groups = run.bench.groups([(v, run.tasks[v.task].evalset) for v in good], run.pending)
+    if not groups:
+        return 0
+    run.watch.say(f"timing {sum(map(len, groups))} measurements, alone on the machine (load {load()})")
+    run.watch.expect("timing", len(groups), 0)
+    with closing(run.execute([Batch("timing", [Clock(group) for group in groups])], run.folder / "logs")) as outcomes:  # type: ignore[type-var]
+        for job, outcome in outcomes:
+            taken = outcome
+            if isinstance(outcome, Lost):
+                trace = {"last_lines": outcome.last_lines}
+                taken = {key: untimed(todo.kind, outcome.reason, trace) for key, todo in job.group.items()}
+            for key, record in taken.items():
+                run.records.put(run.bench.record(key, record))
+            failed = any(record.status == "failed" for record in taken.values())
+            run.watch.finished(_timed(job), "failed" if failed else "ok")
+    return sum(map(len, groups))
 
 
-def _headline(run: _Run) -> str:
-    plan = run.plan
-    sizes = [f"{n} ({len(t.evalset.documents)} docs, {len(t.evalset.queries)} queries)" for n, t in run.tasks.items()]
-    candidates = len({v.candidate_id for v in plan.variants})
-    models = len({digest([describe(n.encoder)]) for n in plan.needs()})
-    dropped = f", {plan.excluded} excluded, {plan.merged} merged as equal" if plan.excluded or plan.merged else ""
-    counts = f"{candidates} candidates, {len(plan.variants)} variants, {models} encoders{dropped}"
-    return f"{counts} on {', '.join(sizes)}"
+def _timed(job: Clock) -> str:
+    todo = next(iter(job.group.values()))
+    what = {"encode": "one query at a time", "search": "search", "index": "documents per second"}[todo.kind]
+    return f"timed {what}: {named(todo.variant.labels)} on {todo.variant.task}"
 
 
-def _name(labels: Mapping[str, Any]) -> str:
-    return " · ".join(str(labels[k]) for k in ("model", "pooling", "dim", "quantization") if labels[k] != "-")
+def _model(group: Mapping[str, Variant]) -> str:
+    return str(next(iter(group.values())).labels["model"])
 
 
 def _line(record: Record) -> str:
-    start = f"{_name(record.labels)} on {record.labels['task']}:"
+    start = f"{named(record.labels)} on {record.labels['task']}:"
     if record.status == "ok":
         return f"{start} {record.values['main']} {record.values['main_score']:.4f}"
     return f"{start} {record.status.upper()} {record.reason}"
 
 
-def _outcome(run: _Run, computed: int, timings: Collection[str]) -> Outcome:
-    found = [run.records.get(key) for key in {run.key(v) for v in run.plan.variants}]
+def _outcome(run: Run, computed: int, encoded: int, timings: Collection[str]) -> Outcome:
+    found = [run.records.get(key) for key in run.by_key]
     states = [r.status for r in found if r is not None]
     slow = [r for key in timings if (r := run.records.get(key)) is not None and r.status == "failed"]
     failed = states.count("failed") + len(run.plan.failures) + len(slow)
-    return Outcome(run.folder, states.count("ok"), failed, states.count("skipped"), computed)
+    return Outcome(run.folder, states.count("ok"), failed, states.count("skipped"), computed, encoded)

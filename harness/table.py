@@ -22,7 +22,7 @@ KEYS = (
 MORE = (
     "precision_at_10", "hit_rate_at_10", "ndcg_condensed_at_10", "overlap_at_10", "tie_lowest", "tie_highest",
     "query_p95_ms_upper", "query_p95_ms_spread", "encode_p50_ms", "search_p50_ms", "first_query_ms", "documents_cut",
-    "rescoring_bytes", "device", "main", "reason", "warnings",
+    "rescoring_bytes", "device", "main", "reason", "warnings", "sample",
 )  # fmt: skip
 
 
@@ -54,6 +54,8 @@ def read_sweep(folder: Path) -> Sweep:
         raise HarnessError(
             f"{folder}/sweep.json has schema {manifest.get('schema')}, this version reads 1; run it again"
         )
+    for about in manifest["evalsets"].values():
+        about.setdefault("sample", "")  # sweeps from before there were samples
     store = Records(folder / "records")
     keys = {k for v in manifest["variants"] for k in (v["quality"], *v["timings"].values())}
     found = {key: record for key in sorted(keys) if (record := store.get(key)) is not None}
@@ -73,7 +75,7 @@ def _empty(sweep: Sweep, labels: Mapping[str, Any]) -> Row:
     row: Row = dict.fromkeys(KEYS + MORE)
     return row | {
         "sweep": sweep.manifest["sweep"], "task_type": evalset["type"], "data_sha256": evalset["sha256"],
-        "warnings": [], "reason": "", "batch_size": labels.get("batch_size"),
+        "warnings": [], "reason": "", "batch_size": labels.get("batch_size"), "sample": evalset["sample"],
     }  # fmt: skip
 
 
@@ -128,9 +130,7 @@ def _overlap(record: Record, reference: Any) -> float | None:
     """Mean share of the float ranking's first ten that this ranking's first ten hold."""
     if reference is None or "top" not in record.arrays:
         return None
-    shares = []
-    for mine, theirs in zip(record.arrays["top"].tolist(), reference.tolist(), strict=True):
-        wanted = {d for d in theirs if d >= 0}
-        if wanted:
-            shares.append(len(wanted & set(mine)) / len(wanted))
-    return float(np.mean(shares)) if shares else None
+    wanted = reference >= 0
+    found = (reference[:, :, None] == record.arrays["top"][:, None, :]).any(axis=2) & wanted
+    asked = wanted.any(axis=1)
+    return float(np.mean(found[asked].sum(axis=1) / wanted[asked].sum(axis=1))) if asked.any() else None

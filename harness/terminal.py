@@ -12,9 +12,10 @@ import yaml
 
 from harness.launch import shipped
 from harness.parts import ROOMS, available, did_you_mean
+from harness.progress import spoken
 from harness.table import KEYS, MORE, Row
 from harness.types import EvalSet, HarnessError, Note
-from harness.wording import metric
+from harness.wording import metric, set_name
 
 _TEXT_COLUMNS = {
     "task": "eval set", "model": "model", "pooling": "pooling", "dim": "dim", "quantization": "quant.",
@@ -85,6 +86,8 @@ def _cell(key: str, row: Row) -> str:
         return " ".join(f"{value}: {row['reason']}".split())
     if value is None:
         return ""
+    if key == "task":
+        value = set_name(str(value), row["sample"])
     if isinstance(value, float):
         if key in ("docs_per_s", "bytes_per_doc"):
             return f"{value:.0f}"
@@ -123,13 +126,20 @@ def _markdown(rows: Sequence[Row]) -> str:
 def summary(outcome: Any, decision: Mapping[str, Any], paths: Sequence[Path], words: str) -> str:
     """The end of a run: counts, the candidates that matter, the pick, failures with the retry command, paths."""
     counts = f"{outcome.done} done, {outcome.failed} failed, {outcome.skipped} skipped"
-    remembered = "" if outcome.computed else " (all remembered, nothing computed)"
+    work = f"{outcome.computed} computed, {outcome.encoded} texts encoded" if outcome.computed else "nothing computed"
     failed = _lost([c for c in decision["candidates"] if c["score"] is None])
     if outcome.failed:
         failed.append(f"          try these again: harness run {words} retry=failed")
     names = ("Report", "Decision", "")
     where = [f"{name:10} {path}" for name, path in zip(names, paths, strict=True)]
-    return "\n".join([f"Sweep {outcome.folder.name}: {counts}{remembered}", decision_text(decision), *failed, *where])
+    return "\n".join(
+        [
+            f"Sweep {outcome.folder.name} finished in {spoken(outcome.seconds)}: {counts} ({work})",
+            decision_text(decision),
+            *failed,
+            *where,
+        ]
+    )
 
 
 def _lost(entries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -269,11 +279,11 @@ def machine_text() -> str:
     """What `harness doctor` says."""
     import torch
 
-    from harness.forward import resolve_device
+    from harness.forward import resolve_devices
     from harness.timing import load, machine
 
     about = machine()
     lines = [f"{k:12} {v}" for k, v in about.items() if k != "versions"]
-    lines += [f"{'device':12} auto means {resolve_device('auto')}", f"{'load':12} {load()}"]
+    lines += [f"{'device':12} auto means {', '.join(resolve_devices('auto'))}", f"{'load':12} {load()}"]
     bf16 = torch.backends.cpu.get_cpu_capability()
     return "\n".join([*lines, f"{'cpu':12} {bf16}", *(f"{k:24} {v}" for k, v in about["versions"].items())])

@@ -101,7 +101,7 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class EvalSet:
-    """Corpus, queries and judgements, with what the manifest says of them."""
+    """Corpus, queries and judgements, with what the manifest says of them; `sample` says what a smoke test kept."""
 
     name: str
     type: str
@@ -115,6 +115,7 @@ class EvalSet:
     exclude_self: bool = False
     notes: tuple[Note, ...] = ()
     source: str = ""
+    sample: str = ""
 
     @cached_property
     def sha256(self) -> str:
@@ -154,6 +155,30 @@ class Traits(NamedTuple):
     pooling: str
     max_tokens: int
     warnings: tuple[str, ...] = ()
+
+
+class Said(NamedTuple):
+    """One line that a user should see while a job runs."""
+
+    line: str
+
+
+class Advanced(NamedTuple):
+    """Texts that went through a model and are stored, and how many characters they have."""
+
+    texts: int
+    characters: int
+
+
+Event = Said | Advanced
+
+
+class Lost(NamedTuple):
+    """A job whose process did not survive it: why, the process's last lines, and the file that holds all of them."""
+
+    reason: str
+    last_lines: str
+    log: str
 
 
 class Vectors(NamedTuple):

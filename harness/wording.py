@@ -63,6 +63,11 @@ def percent(share: float | None) -> str:
     return "over 99 %" if 0.995 < share < 1 else f"{share:.0%}".replace("%", " %")
 
 
+def set_name(name: str, sample: str) -> str:
+    """An eval set's name, with what a smoke test kept of it where it is sub-sampled."""
+    return f"{name} [{sample}]" if sample else name
+
+
 def metric(key: str) -> str:
     """A metric key as the field writes it: `ndcg_at_10` is nDCG@10; `none` (nothing was scored) is score."""
     name, at, k = key.partition("_at_")

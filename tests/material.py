@@ -93,7 +93,7 @@ class Given:
         assert len(rows) == len(texts)
         own = role == "document" and self.tokens
         tokens, full = (self.tokens, self.full) if own else ([1] * len(rows), [1] * len(rows))
-        return Vectors(rows, np.array(tokens, np.int32), np.array(full, np.int32))
+        return Vectors(rows.copy(), np.array(tokens, np.int32), np.array(full, np.int32))
 
 
 class Encoding:

@@ -72,7 +72,7 @@ def _about(queries: int) -> dict[str, Any]:
     return {
         "sha256": "0" * 64, "type": "retrieval", "documents": 500, "queries": queries, "scored_queries": queries,
         "judgements": 3 * queries, "languages": ["en"], "weight": 1.0, "guard": False, "label_source": "human-pool",
-        "exclude_self": False, "notes": [],
+        "exclude_self": False, "sample": "", "notes": [],
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from harness.launch import Job, compose
+from harness.progress import Lines
 from harness.runner import Outcome, run_sweep
 from harness.store import Records
 from harness.table import Row, Sweep, read_sweep, rows
@@ -49,12 +50,9 @@ def write_task(
 
 
 def sweep(*words: str, said: list[str] | None = None) -> Outcome:
-    """Run `words` on the task `tiny` without timing, unless they say otherwise."""
-    return run_sweep(
-        deepcopy(_composed(("task=tiny", "timing=none", *words))),
-        "harness run",
-        (said if said is not None else []).append,
-    )
+    """Run `words` on the task `tiny` in this process without timing, unless they say otherwise."""
+    jobs = deepcopy(_composed(("task=tiny", "timing=none", "executor=inline", *words)))
+    return run_sweep(jobs, "harness run", Lines(said if said is not None else []))
 
 
 @cache
@@ -109,7 +107,7 @@ def invented(
     evalsets = {
         t: {"sha256": t, "type": "retrieval", "documents": 100, "queries": size[t], "scored_queries": size[t],
             "judgements": size[t], "languages": ["en"], "weight": 1.0, "guard": False, "label_source": "human-pool",
-            "exclude_self": False, "notes": []} | dict(sets.get(t, {}))
+            "exclude_self": False, "sample": "", "notes": []} | dict(sets.get(t, {}))
         for t in tasks
     }  # fmt: skip
     manifest = {"schema": 1, "sweep": "invented", "created": "2026-01-01T00:00:00+00:00", "command": "harness run",

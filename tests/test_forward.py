@@ -10,20 +10,36 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.encoders.hashing import Hashing
-from harness.forward import StoredVectors, resolve_device
+from harness.encoders.hashing import Hashing, OpenHashing
+from harness.forward import StoredVectors, Work, resolve_devices, store_batches
+from harness.parts import identity
 from harness.poolings.cls import Cls
 from harness.poolings.max import Max
 from harness.poolings.mean import Mean
 from harness.poolings.native import Native
 from harness.protocols import Need
-from harness.types import EvalSet, HarnessError, Inapplicable, Qrels, Texts
+from harness.shelf import text_keys
+from harness.types import Advanced, EvalSet, Event, HarnessError, Inapplicable, Qrels, Texts
 
 TEXTS = ["red apple", "green pear", "blue plum"]
 
 
-def source(folder: Path, *needs: Need, said: list[str] | None = None) -> StoredVectors:
-    return StoredVectors(folder, "cpu", needs, (said if said is not None else []).append)
+class Counted(StoredVectors):
+    """`encoded` counts the texts that went through a model and were stored; `said` holds what was said."""
+
+    def __init__(self, folder: Path, device: str, needs: Sequence[Need], dtype: str = "float32") -> None:
+        self.encoded, self.said = 0, list[str]()
+        super().__init__(folder, device, needs, self._hear, dtype)
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Advanced):
+            self.encoded += event.texts
+        else:
+            self.said.append(event.line)
+
+
+def source(folder: Path, *needs: Need) -> Counted:
+    return Counted(folder, "cpu", needs)
 
 
 def encode(folder: Path, encoder: Any = None, texts: Sequence[str] = TEXTS, role: Any = "document") -> tuple[Any, int]:
@@ -112,7 +128,7 @@ def test_vectors_that_are_not_finite_are_refused_and_never_stored(tmp_path: Path
     one = source(tmp_path, Need(part, Mean()), Need(part, Infinite()))
     with pytest.raises(HarnessError, match="not finite"):
         one.vectors(part, Infinite(), "document", TEXTS)
-    assert not list(tmp_path.rglob("*.shard"))
+    assert not list((tmp_path / "vectors").glob(f"*/{identity(Infinite())}/*.shard"))
     assert np.isfinite(one.vectors(part, Mean(), "document", TEXTS).rows).all()
 
 
@@ -142,7 +158,7 @@ def test_two_encoders_never_share_a_vector(tmp_path: Path, other: Hashing) -> No
 
 def test_a_changed_library_or_device_encodes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encode(tmp_path)
-    other = StoredVectors(tmp_path, "cuda:1", (), str)
+    other = Counted(tmp_path, "cuda:1", ())
     assert other.vectors(Hashing(), Native(), "document", TEXTS).rows.shape == (3, 64)
     assert other.encoded == 3
     monkeypatch.setattr("harness.forward.versions", lambda: {"torch": "99"})
@@ -153,39 +169,108 @@ def test_a_damaged_shard_is_said_aloud_and_encoded_again(tmp_path: Path) -> None
     rows, _ = encode(tmp_path)
     path = next(tmp_path.rglob("*.shard"))
     path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
-    said: list[str] = []
-    one = source(tmp_path, said=said)
+    one = source(tmp_path)
     np.testing.assert_array_equal(one.vectors(Hashing(), Native(), "document", TEXTS).rows, rows)
     assert one.encoded == 3
-    assert said == [f"store: {path.name} was damaged; its texts are encoded again"]
+    assert one.said == [f"store: {path.name} was damaged; its texts are encoded again"]
 
 
-def test_a_killed_pass_keeps_what_was_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.forward._STORE_BATCH", 2)
-    real, batches = Hashing().open("cpu"), iter([None, KeyboardInterrupt()])
+def dying(monkeypatch: pytest.MonkeyPatch, one: StoredVectors, after: int) -> None:
+    """The model of `one` is interrupted in the pass after so many."""
+    real, passes = Hashing().open("cpu"), iter(range(100))
 
     class Dying:
         def encode(self, *given: Any) -> Any:
-            if (death := next(batches)) is not None:
-                raise death
+            if next(passes) == after:
+                raise KeyboardInterrupt
             return real.encode(*given)
 
-    one = source(tmp_path)
     monkeypatch.setattr(one, "opened", lambda _: Dying())
+
+
+def test_a_killed_pass_keeps_what_was_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.forward._STORE_TEXTS", 2)
+    one = source(tmp_path)
+    dying(monkeypatch, one, after=1)
     with pytest.raises(KeyboardInterrupt):
         one.vectors(Hashing(), Native(), "document", TEXTS)
     assert encode(tmp_path)[1] == 1
 
 
+def test_store_batches_hold_each_text_once_the_longest_first_and_do_not_depend_on_file_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("harness.forward._STORE_TEXTS", 2)
+    monkeypatch.setattr("harness.forward._STORE_CHARACTERS", 10)
+    texts = ["a", "cccccc", "bb", "dddd", "a", "eeee", "ffffffffffff"]
+
+    def cut(texts: list[str]) -> list[list[str]]:
+        return [[texts[i] for i in part] for part in store_batches(texts, text_keys("", texts))]
+
+    parts = cut(texts)
+    assert [len(t) for part in parts for t in part] == [12, 6, 4, 4, 2, 1]
+    assert [len(part) for part in parts] == [1, 2, 2, 1]
+    assert cut(texts[::-1]) == parts
+
+
+def test_after_a_kill_the_same_texts_share_a_pass_as_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.forward._STORE_TEXTS", 2)
+    texts = ["one", "two two", "three", "four four four", "five"]
+    seen: dict[str, list[Any]] = {"whole": [], "killed": []}
+    encode_texts = OpenHashing.encode
+    for name in seen:
+        monkeypatch.setattr(OpenHashing, "encode", lambda *g, name=name: (seen[name].append(g[1]), encode_texts(*g))[1])
+        one = source(tmp_path / name)
+        if name == "killed":
+            dying(monkeypatch, one, after=1)
+            with pytest.raises(KeyboardInterrupt):
+                one.vectors(Hashing(), Native(), "document", texts)
+            one = source(tmp_path / name)
+        one.vectors(Hashing(), Native(), "document", texts)
+    assert seen["killed"] == seen["whole"]
+
+
 def test_the_count_of_missing_texts_is_what_a_run_encodes(tmp_path: Path) -> None:
     qrels = Qrels(*(np.zeros(1, dtype=np.int32) for _ in range(3)))
-    evalset = EvalSet("e", "retrieval", Texts(("1", "2", "3"), ("a", "b", "a")), Texts(("q",), ("c",)), qrels)
-    need = Need(Hashing(prompts={"query": "q: "}), Native())
-    one = source(tmp_path, need)
-    assert one.count_missing(need, evalset) == 3
-    one.vectors(*need, "document", evalset.documents.texts)
-    assert one.count_missing(need, evalset) == 1
-    assert one.encoded == 2
+    evalset = EvalSet("e", "retrieval", Texts(("1", "2", "3"), ("a", "bbb", "a")), Texts(("q",), ("cc",)), qrels)
+    part = Hashing(prompts={"query": "q: "})
+    one = source(tmp_path, Need(part, Native()), Need(part, Max()))
+    assert one.missing(part, evalset) == Work(3, 6)
+    one.vectors(part, Native(), "document", evalset.documents.texts)
+    assert one.missing(part, evalset) == Work(1, 2)
+    one.fill(part, evalset)
+    assert one.missing(part, evalset) == Work(0, 0)
+    assert one.encoded == 3
+
+
+def test_a_pass_that_failed_is_not_tried_again_for_every_variant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def unreadable(self: Hashing, device: str) -> Any:
+        opened.append(device)
+        raise HarnessError("no weights")
+
+    monkeypatch.setattr(Hashing, "open", unreadable)
+    one = source(tmp_path, Need(Hashing(), Native()), Need(Hashing(), Max()))
+    for pooling in (Native(), Max(), Native()):
+        with pytest.raises(HarnessError, match="no weights"):
+            one.vectors(Hashing(), pooling, "document", TEXTS)
+    assert len(opened) == 1
+
+
+def test_half_precision_on_disk_is_another_shelf(tmp_path: Path) -> None:
+    encode(tmp_path)
+    half = Counted(tmp_path, "cpu", (), "float16")
+    rows = half.vectors(Hashing(), Native(), "document", TEXTS).rows
+    assert half.encoded == 3
+    whole, again = encode(tmp_path)
+    assert again == 0
+    assert rows.dtype == np.float32
+    np.testing.assert_array_equal(rows, whole.astype(np.float16).astype(np.float32))
 
 
 def test_only_one_model_is_open_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,9 +283,17 @@ def test_only_one_model_is_open_at_a_time(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_device_that_is_absent_is_one_line_with_those_present() -> None:
-    assert resolve_device("cpu") == "cpu"
+    assert resolve_devices("cpu") == ("cpu",)
     with pytest.raises(HarnessError, match=r"cuda:77 is not on this machine; it has cpu"):
-        resolve_device("cuda:77")
+        resolve_devices("cuda:77")
+
+
+def test_auto_takes_every_gpu_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_devices("auto") == ("cuda:0", "cuda:1")
+    assert resolve_devices("cuda") == ("cuda",)
 
 
 @pytest.fixture(autouse=True)

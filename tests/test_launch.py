@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import OmegaConf
 
-from harness.launch import compose
+from harness.launch import compose, shipped
 from harness.types import HarnessError
 
 
@@ -50,6 +53,34 @@ def test_composing_leaves_no_files_behind(tmp_path: Path) -> None:
     with pytest.raises(HarnessError):
         compose(["model=hashin"])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model=hashing,bm25", "pooling=native,cls", "quantization=int8", "dim=8,full", "similarity=dot"],
+        ["model=all-minilm-l6-v2", "+model.prompts={query: 'q: '}", "~metrics", "results_dir=a,b", "+model.card.x=1"],
+        ["model=local", "model.path=${results_dir}/m,/there", "policy.limits={query_p95_ms:3}", "task='a,b',c"],
+        ["+model={n:1},{n:2,m:3}", "++model.n=2,3", "rescore=${batch_size}", "timing=none,full"],
+        ["experiment=mine", "reduction.dim=5,6", "hydra.job.name=other"],
+        ["experiment=mine,quickstart", "pooling=cls,mean"],
+    ],
+)
+def test_every_job_is_what_hydra_composes_of_its_words_alone(words: list[str]) -> None:
+    experiment(
+        "defaults: [{override /policy: default}]\n"
+        "hydra: {sweeper: {params: {model: 'hashing,bm25', +model.note: x, dim: 9}}}\n"
+        "task: t-${batch_size}\nbatch_size: 7\npolicy: {margin: 0.5}\n"
+        "grid: {pair: [{pooling: [cls, mean], rescore: [0, 4]}]}\n"
+    )
+    jobs = compose(words)
+    assert len(jobs) >= 2 and len({job.overrides for job in jobs}) == len(jobs)
+    with initialize_config_dir(str(shipped("configs")), version_base="1.3"):
+        for job in (jobs[0], *jobs[-3:]):
+            alone = hydra_compose("config", list(job.overrides), return_hydra_config=True)
+            assert job.choices == {k: str(v) for k, v in alone.hydra.runtime.choices.items()}
+            own = OmegaConf.masked_copy(alone, [key for key in alone if key != "hydra"])
+            assert job.config == OmegaConf.to_container(own, resolve=True)
 
 
 def test_a_list_is_one_value_and_not_a_sweep() -> None:
@@ -114,6 +145,7 @@ def test_a_configs_folder_in_the_working_directory_extends_the_built_in_ones() -
         (["garbage"], "garbage"),
         (["dim=[1"], "dim=[1"),
         (["+model=hashing"], "model"),
+        (["pooling=3"], "must be a string"),
     ],
 )
 def test_a_wrong_word_is_one_line_that_helps(words: list[str], said: str) -> None:

@@ -65,23 +65,6 @@ def test_dimension_and_quantization_share_one_forward_pass() -> None:
     assert len(plan.variants) == 8 and len(plan.needs()) == 2
 
 
-def test_excluded_combinations_are_left_out_and_counted() -> None:
-    plan = planned("model=hashing,bm25", "dim=8,16,32", "grid.exclude=[{model: hashing, dim: [8, 16]}]")
-    assert [(v.labels["model"], v.labels["dim"]) for v in plan.variants] == [("hashing", 32), ("bm25", "-")]
-    assert plan.excluded == 2
-
-
-@pytest.mark.parametrize(
-    "rule", ["[{modell: hashing}]", "{model: hashing}", "[model]", "[{model: hashing}, 3]", "[{}]"]
-)
-def test_a_wrong_exclusion_is_one_line_and_never_ignored(rule: str) -> None:
-    assert "grid.exclude" in refused("model=hashing", f"grid.exclude={rule}")
-
-
-def test_excluding_everything_is_refused() -> None:
-    assert "leaves nothing" in refused("model=hashing", "grid.exclude=[{model: hashing}]")
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [

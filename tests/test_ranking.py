@@ -16,12 +16,36 @@ from harness.metrics.mrr import Mrr
 from harness.metrics.ndcg import Ndcg
 from harness.metrics.precision import Precision
 from harness.metrics.recall import Recall
-from harness.ranking import best, id_order, judge, own_documents, settled, stacked, tie_bounds
-from harness.types import Ranking
+from harness.ranking import (
+    BLOCK_ROWS,
+    best,
+    blocks,
+    check_finite,
+    id_order,
+    judge,
+    own_documents,
+    settled,
+    stacked,
+    tie_bounds,
+)
+from harness.types import HarnessError, Ranking
 from tests.material import evalset, qrels_of, ranking_of
 
 METRICS = [Ndcg(3), Ndcg(5), Mrr(3), Map(4), Precision(2), Recall(3), HitRate(2), CondensedNdcg(3), JudgedShare(3)]
 IDS = [f"d{i}" for i in range(7)]
+
+
+def test_blocks_cover_every_row_once_in_order() -> None:
+    for n in (0, 1, BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1, 5 * BLOCK_ROWS):
+        covered = np.concatenate([np.arange(n)[:0], *(np.arange(n)[block] for block in blocks(n))])
+        assert covered.tolist() == list(range(n))
+
+
+def test_rows_that_are_not_finite_are_counted_over_all_blocks() -> None:
+    rows = np.ones((2 * BLOCK_ROWS + 5, 3), np.float32)
+    rows[[BLOCK_ROWS + 1, 2 * BLOCK_ROWS + 4], 1] = np.nan, np.inf
+    with pytest.raises(HarnessError, match=f"2 of {len(rows)} document .*first: row {BLOCK_ROWS + 1}\\)"):
+        check_finite(rows, "document")
 
 
 def test_ids_are_placed_as_text_in_code_point_order() -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness import forward, runner
+from harness import runner
 from harness.encoders.hashing import Hashing
 from harness.executors.inline import Inline
-from harness.launch import compose
 from harness.poolings.cls import Cls
+from harness.protocols import Done
 from harness.table import read_sweep
 from harness.types import HarnessError, Unavailable
 from tests.sweeping import DOCUMENTS, QRELS, records_of, sweep, table_of, write_task
@@ -27,40 +27,21 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_task()
 
 
-@pytest.fixture
-def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of texts that each sweep so far put through a model."""
-    counts: list[int] = []
-
-    class Counting(forward.StoredVectors):
-        def __init__(self, *given: Any) -> None:
-            super().__init__(*given)
-            counts.append(0)
-
-        def __setattr__(self, name: str, value: Any) -> None:
-            super().__setattr__(name, value)
-            if name == "encoded" and value:
-                counts[-1] = value
-
-    monkeypatch.setattr(runner, "StoredVectors", Counting)
-    return counts
-
-
-def test_a_second_identical_sweep_computes_nothing_and_changes_no_file(encoded: list[int]) -> None:
+def test_a_second_identical_sweep_computes_nothing_and_changes_no_file() -> None:
     words = ("model=hashing,bm25", "dim=8,16", "quantization=float32,int8")
     first = sweep(*words)
     before = {p: p.read_bytes() for p in Path("results").rglob("*") if p.is_file()}
     second = sweep(*words)
     assert (first.done, first.failed, first.skipped, first.computed) == (5, 0, 0, 5)
     assert (second.done, second.computed) == (5, 0)
-    assert encoded == [10, 0], "6 documents and 4 queries, once"
+    assert (first.encoded, second.encoded) == (10, 0), "6 documents and 4 queries, once"
     assert {p: p.read_bytes() for p in Path("results").rglob("*") if p.is_file()} == before
 
 
-def test_a_new_dimension_computes_one_record_and_encodes_nothing(encoded: list[int]) -> None:
+def test_a_new_dimension_computes_one_record_and_encodes_nothing() -> None:
     sweep("model=hashing", "dim=8", "sweep=s")
-    assert sweep("model=hashing", "dim=8,16", "sweep=s").computed == 1
-    assert encoded == [10, 0]
+    outcome = sweep("model=hashing", "dim=8,16", "sweep=s")
+    assert (outcome.computed, outcome.encoded) == (1, 0)
 
 
 def scores(*words: str) -> dict[str, float]:
@@ -68,11 +49,12 @@ def scores(*words: str) -> dict[str, float]:
     return {row["candidate_id"]: row["ndcg_at_10"] for row in table_of(outcome)}
 
 
-def test_a_changed_corpus_or_dimension_never_gives_a_stale_score(encoded: list[int]) -> None:
+def test_a_changed_corpus_or_dimension_never_gives_a_stale_score() -> None:
     first = scores("model=hashing", "sweep=s")
     write_task(documents=DOCUMENTS | {"d1": "something else altogether", "d5": "and this too"})
-    assert scores("model=hashing", "sweep=s") != first
-    assert encoded == [10, 2]
+    changed = sweep("model=hashing", "sweep=s")
+    assert changed.encoded == 2
+    assert {row["candidate_id"]: row["ndcg_at_10"] for row in table_of(changed)} != first
     assert set(scores("model=hashing", "sweep=s", "dim=2")) != set(first)
     write_task()
     assert scores("model=hashing", "sweep=s") == first
@@ -203,24 +185,24 @@ def test_a_skip_in_a_sweep_of_which_little_is_left_is_still_a_record(monkeypatch
 # Killed --------------------------------------------------------------------------------------------------------
 
 
-def test_a_killed_sweep_continues_where_it_stopped(monkeypatch: pytest.MonkeyPatch, encoded: list[int]) -> None:
+def test_a_killed_sweep_continues_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("model=hashing", "dim=8,16,32", "pooling=mean,max", "sweep=s")
+    whole = Inline.run
 
-    def dying(self: Inline, jobs: Iterable[Any], work: Callable[[Any], Any]) -> Iterator[Any]:
-        for number, job in enumerate(jobs):
-            if number == 2:
+    def dying(self: Inline, *given: Any) -> Iterator[Done]:
+        for number, done in enumerate(whole(self, *given)):
+            if number == 3:  # the forward pass and two variants
                 raise KeyboardInterrupt
-            yield work(job)
+            yield done
 
     with monkeypatch.context() as patch:
         patch.setattr(Inline, "run", dying)
         with pytest.raises(KeyboardInterrupt):
             sweep(*words)
-    found = table_of(runner.Outcome(Path("results/s"), 0, 0, 0, 0))
+    found = table_of(runner.Outcome(Path("results/s"), 0, 0, 0, 0, 0))
     assert sorted(row["status"] for row in found) == ["missing"] * 4 + ["ok"] * 2
     outcome = sweep(*words)
-    assert (outcome.done, outcome.computed) == (6, 4)
-    assert encoded == [10, 0]
+    assert (outcome.done, outcome.computed, outcome.encoded) == (6, 4, 0)
 
 
 def test_a_damaged_record_is_computed_again_and_comes_out_the_same() -> None:
@@ -235,13 +217,14 @@ def test_a_damaged_record_is_computed_again_and_comes_out_the_same() -> None:
 # Identity ------------------------------------------------------------------------------------------------------
 
 
-def test_the_name_of_a_model_is_not_its_identity(monkeypatch: pytest.MonkeyPatch, encoded: list[int]) -> None:
+def test_the_name_of_a_model_is_not_its_identity(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = {"now": "1"}
     monkeypatch.setattr(Hashing, "content", lambda self: {"weights": weights["now"]})
     first = set(scores("model=hashing", "sweep=s"))
     weights["now"] = "2"
-    assert set(scores("model=hashing", "sweep=s")).isdisjoint(first)
-    assert encoded == [10, 10]
+    second = sweep("model=hashing", "sweep=s")
+    assert {row["candidate_id"] for row in table_of(second)}.isdisjoint(first)
+    assert second.encoded == 10
 
 
 # Manifest and plan ---------------------------------------------------------------------------------------------
@@ -254,21 +237,11 @@ def test_the_manifest_says_what_was_excluded_merged_and_out_of_reach() -> None:
     assert manifest["evalsets"]["tiny"]["documents"] == 6 and manifest["evalsets"]["tiny"]["scored_queries"] == 4
 
 
-def test_a_plan_writes_nothing_and_says_what_is_remembered() -> None:
-    words = ["task=tiny", "timing=none", "model=hashing", "dim=8,16"]
-    text = runner.plan_sweep(compose(words))
-    assert not Path("results").exists()
-    assert text.count("to run") == 2 and "10 texts" in text and "nothing was run" in text
-    sweep("model=hashing", "dim=8,16")
-    text = runner.plan_sweep(compose(words))
-    assert text.count("remembered, ok") == 2 and "0 texts" in text.replace("10 texts", "")
-
-
-def test_two_eval_sets_are_two_records_each_and_share_the_store(encoded: list[int]) -> None:
+def test_two_eval_sets_are_two_records_each_and_share_the_store() -> None:
     write_task("other", documents=dict(list(DOCUMENTS.items())[:3]), qrels=QRELS[:1])
     outcome = sweep("model=hashing", "task=tiny,other")
     assert outcome.done == 2
-    assert encoded == [10], "the second set's texts are the first one's"
+    assert outcome.encoded == 10, "the second set's texts are the first one's"
     by_task = {row["task"]: row for row in table_of(outcome)}
     assert by_task["other"]["queries"] == 1 and by_task["tiny"]["queries"] == 4
     record = records_of(outcome).get(read_sweep(outcome.folder).manifest["variants"][0]["quality"])

@@ -2,145 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from harness.store import _HEADER, Records, Shelf, read_json, text_keys, write_atomically, write_json
-from harness.types import HarnessError, Record, Vectors
-
-
-def vectors(n: int, d: int = 3, start: int = 0) -> Vectors:
-    rows = np.arange(start, start + n * d, dtype=np.float32).reshape(n, d)
-    return Vectors(rows, np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int32) + 5)
-
-
-def shelved(folder: Path, n: int = 4) -> tuple[np.ndarray, Vectors, Path]:
-    keys, stored = text_keys("", [f"text {i}" for i in range(n)]), vectors(n)
-    Shelf(folder).append(keys, stored)
-    return keys, stored, next(folder.glob("*.shard"))
-
-
-# Vectors -------------------------------------------------------------------------------------------------------
-
-
-def test_vectors_come_back_in_the_order_asked_for_with_their_token_counts(tmp_path: Path) -> None:
-    keys, stored, _ = shelved(tmp_path)
-    order = [2, 0, 3, 3, 1]
-    loaded = Shelf(tmp_path).load(keys[order])
-    for mine, theirs in zip(loaded, stored, strict=True):
-        np.testing.assert_array_equal(mine, theirs[order])
-
-
-def test_an_unknown_text_is_missing_and_loading_it_is_refused(tmp_path: Path) -> None:
-    shelved(tmp_path)
-    asked = text_keys("", ["text 0", "text 9"])
-    assert Shelf(tmp_path).missing(asked).tolist() == [False, True]
-    with pytest.raises(KeyError, match="1 of 2"):
-        Shelf(tmp_path).load(asked)
-
-
-def test_a_folder_that_does_not_exist_holds_nothing(tmp_path: Path) -> None:
-    assert Shelf(tmp_path / "none").missing(text_keys("", ["a"])).all()
-
-
-def test_several_shards_answer_one_question(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    first, second = text_keys("", ["a", "b"]), text_keys("", ["c"])
-    shelf.append(first, vectors(2))
-    shelf.append(second, vectors(1, start=100))
-    assert shelf.load(np.concatenate([second, first])).rows[:, 0].tolist() == [100, 0, 3]
-
-
-@pytest.mark.parametrize("left", [0, 10, _HEADER - 1, _HEADER, _HEADER + 20, -1])
-def test_a_truncated_shard_is_named_set_aside_and_never_served(tmp_path: Path, left: int) -> None:
-    keys, _, path = shelved(tmp_path)
-    path.write_bytes(path.read_bytes()[:left])
-    shelf = Shelf(tmp_path)
-    assert shelf.missing(keys).all()
-    assert shelf.dropped == [path.name]
-    assert not path.exists() and path.with_suffix(".damaged").exists()
-
-
-def test_every_single_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
-    keys, stored, path = shelved(tmp_path, n=1)
-    whole = path.read_bytes()
-    header = whole[:_HEADER].rstrip()
-    checked = [*range(len(header) + 2), *range(_HEADER, len(whole))]
-    served = 0
-    for position in (8 * byte + bit for byte in checked for bit in range(8)):
-        damaged = bytearray(whole)
-        damaged[position // 8] ^= 1 << position % 8
-        path.write_bytes(damaged)
-        shelf = Shelf(tmp_path)
-        if not shelf.missing(keys).all():
-            served += 1
-            np.testing.assert_array_equal(shelf.load(keys).rows, stored.rows)
-    assert served < 20  # a space of the header may become another kind of space
-
-
-def test_a_shard_of_another_schema_is_not_served(tmp_path: Path) -> None:
-    keys, _, path = shelved(tmp_path)
-    path.write_bytes(path.read_bytes().replace(b'"schema": 1', b'"schema": 2', 1))
-    assert Shelf(tmp_path).missing(keys).all()
-
-
-def test_a_file_left_by_a_killed_writer_is_ignored(tmp_path: Path) -> None:
-    keys, _, path = shelved(tmp_path)
-    (tmp_path / f".{path.name}.0000.tmp").write_bytes(b"half")
-    shelf = Shelf(tmp_path)
-    assert not shelf.missing(keys).any() and shelf.dropped == []
-
-
-def test_a_shard_that_another_process_set_aside_in_between_is_no_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keys, _, path = shelved(tmp_path)
-    listed = [path]
-    path.unlink()
-    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(listed))
-    assert Shelf(tmp_path).missing(keys).all()
-
-
-def _append(folder: Path, number: int) -> None:
-    for i in range(10):
-        Shelf(folder).append(text_keys("", [f"{number} {i}", f"both {i}"]), vectors(2, start=i))
-
-
-def test_two_processes_append_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    writers = [context.Process(target=_append, args=(tmp_path, n)) for n in range(2)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    texts = [f"{n} {i}" for n in range(2) for i in range(10)] + [f"both {i}" for i in range(10)]
-    shelf = Shelf(tmp_path)
-    assert not shelf.missing(text_keys("", texts)).any() and shelf.dropped == []
-    assert len(list(tmp_path.glob("*.shard"))) == 20
-
-
-def test_prompt_and_text_that_concatenate_alike_have_different_keys() -> None:
-    pairs = [
-        ("a", "bc"),
-        ("ab", "c"),
-        ("", "abc"),
-        ("abc", ""),
-        ("1|a|", "b"),
-        ("", "1|a|b"),
-        ("3|", "a"),
-        ("", "3|a"),
-        ("0||", ""),
-    ]
-    keys = [text_keys(prompt, [text])[0] for prompt, text in pairs]
-    assert len(set(keys)) == len(pairs)
-
-
-def test_a_text_that_is_no_unicode_has_a_key_too() -> None:
-    assert len(text_keys("", ["\ud800", "\udfff", ""])) == 3
-
+from harness.store import Records, check_writable, read_json, write_atomically, write_json
+from harness.types import HarnessError, Record
 
 # Records -------------------------------------------------------------------------------------------------------
 
@@ -207,6 +76,38 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeyp
     with pytest.raises(HarnessError, match="No space left"):
         write_atomically(tmp_path / "a", b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_a_folder_with_room_is_made_and_left_empty(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "store", need_bytes=1)
+    assert list((tmp_path / "new" / "store").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named_before_work_begins(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HarnessError, match=r"inside cannot be written .*results_dir= or store_dir=") as caught:
+        check_writable(tmp_path / "file" / "inside")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [28, 30])  # no space left, read-only file system
+def test_a_disk_that_takes_no_byte_is_found_by_the_probe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(HarnessError, match=r"cannot be written \(refused\)"):
+        check_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_room_is_told_with_what_there_is_and_what_is_needed(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    with pytest.raises(HarnessError, match=r"has [\d,]+ MB free and [\d,]+ MB are needed.*store_dir=") as caught:
+        check_writable(tmp_path, need_bytes=free + 10**12)
+    assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_equal_values_are_equal_bytes_whatever_the_order_of_keys(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ MAP = {
     "protocols": set(),
     "parts": set(),
     "ranking": {"protocols"},
+    "sampling": {"ranking"},
     "modelfolder": set(),
     "reading": {"parts"},
     "rawsets": {"parts", "reading"},
@@ -26,12 +27,28 @@ MAP = {
     "stats": set(),
     "policy": {"parts"},
     "launch": {"parts"},
+    "grid": {"launch", "parts"},
+    "shard": {"store"},
+    "shelf": {"shard", "store", "wording"},
+    "cache": {"parts", "shard", "shelf", "store", "wording"},
+    "progress": {"wording"},
+    "precision": {"parts", "protocols", "store", "timing"},
+    "superseded": set(),
+    "worker": {"forward", "measure", "parts", "plan", "precision", "protocols", "timing"},
+    "run": {
+        "evalsets", "forward", "launch", "measure", "parts", "plan", "precision", "progress", "protocols", "sampling",
+        "store", "wording", "worker",
+    },
+    "rehearsal": {"parts", "plan", "protocols"},
+    "forecast": {"forward", "parts", "plan", "progress", "protocols", "rehearsal", "wording", "worker"},
+    "preview": {"forecast", "launch", "parts", "plan", "progress", "protocols", "run", "worker"},
     "evalsets": {"parts", "protocols", "reading"},
     "validate": {"duplicates", "evalsets", "ranking", "reading", "stats"},
-    "forward": {"parts", "protocols", "store", "timing"},
-    "plan": {"launch", "parts", "policy", "protocols", "timing"},
-    "manifest": {"launch", "parts", "plan", "store", "timing"},
-    "measure": {"forward", "parts", "plan", "protocols", "store", "timing"},
+    "forward": {"parts", "protocols", "shelf", "store", "timing"},
+    "labels": {"launch", "parts", "protocols"},
+    "plan": {"grid", "labels", "launch", "parts", "policy", "protocols", "timing"},
+    "manifest": {"launch", "parts", "plan", "policy", "store", "superseded", "timing"},
+    "measure": {"forward", "parts", "plan", "protocols", "timing"},
     "table": {"store", "timing"},
     "candidates": {"policy", "table", "wording"},
     "ruling": {"candidates", "policy", "stats", "table"},
@@ -44,12 +61,16 @@ MAP = {
     "plots": {"svg", "wording"},
     "record": {"table", "wording"},
     "report": {"page", "parts", "plots", "record", "store", "table", "candidates"},
-    "terminal": {"forward", "launch", "parts", "table", "timing", "wording"},
-    "runner": {"evalsets", "forward", "launch", "manifest", "measure", "parts", "plan", "store", "timing"},
-    "cli": {
-        "decide", "evalsets", "launch", "parts", "policy", "report", "runner", "table", "terminal", "validate",
+    "terminal": {"forward", "launch", "parts", "progress", "table", "timing", "wording"},
+    "runner": {
+        "launch", "manifest", "measure", "parts", "plan", "progress", "protocols", "run", "shelf", "store", "timing", "worker",
     },
-    "plugins": set(),
+    "options": set(),
+    "cli": {
+        "cache", "decide", "evalsets", "launch", "options", "parts", "policy", "preview", "progress", "report", "runner",
+        "table", "terminal", "validate", "wording",
+    },
+    "plugins": {"grid"},
 }  # fmt: skip
 ROOM_MAY = {"parts", "protocols"}
 ROOM_EXTRAS = {
@@ -141,7 +162,7 @@ def test_one_broad_except_writes_the_traceback_of_a_failed_record():
                 node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")
             ):
                 broad.append(path.name)
-    assert broad == ["runner.py"]
+    assert broad == ["worker.py"]
 
 
 def test_no_file_has_a_name_that_says_nothing():

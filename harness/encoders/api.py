@@ -16,6 +16,7 @@ import numpy as np
 from harness.protocols import Pooling
 from harness.types import Encoded, Floats, HarnessError, Inapplicable, Role, Traits, Unavailable
 
+_BATCH = 32
 _TRIES = 5
 _TIMEOUT_S = 60
 _RETRY = {429, 500, 502, 503, 504}
@@ -68,12 +69,13 @@ class OpenApi:
         self.part = part
         self.sleep = sleep
 
-    def encode(self, texts: Sequence[str], role: Role, poolings: Sequence[Pooling], batch_size: int) -> Encoded:
+    def encode(self, texts: Sequence[str], role: Role, poolings: Sequence[Pooling], batch_size: int | None) -> Encoded:
         """See `OpenEncoder`."""
         if any(not p.native for p in poolings):
             raise Inapplicable("a model behind an API gives finished vectors; use pooling=native")
         prompted = [self.part.prompt(role) + t for t in texts]
-        chunks = [self._request(prompted[i : i + batch_size]) for i in range(0, len(prompted), batch_size)]
+        size = batch_size or _BATCH
+        chunks = [self._request(prompted[i : i + size]) for i in range(0, len(prompted), size)]
         rows = np.concatenate(chunks)
         unknown = np.zeros(len(texts), dtype=np.int32)
         return Encoded((rows,) * len(poolings), unknown, unknown)

@@ -13,6 +13,7 @@ import numpy as np
 from harness.protocols import Pooling
 from harness.types import Encoded, Floats, Inapplicable, Role, Traits
 
+_BATCH = 32
 _WORD = re.compile(r"\w+")
 
 
@@ -62,11 +63,12 @@ class OpenHashing:
     def _known(self) -> dict[str, Floats]:
         return {}
 
-    def encode(self, texts: Sequence[str], role: Role, poolings: Sequence[Pooling], batch_size: int) -> Encoded:
+    def encode(self, texts: Sequence[str], role: Role, poolings: Sequence[Pooling], batch_size: int | None) -> Encoded:
         """See `OpenEncoder`; a text without words has one state, that of the empty word."""
         words = [_WORD.findall((self.part.prompt(role) + t).lower()) or [""] for t in texts]
         limit = self.part.max_tokens or max((len(w) for w in words), default=1)
-        chunks = [self._pooled(words[i : i + batch_size], limit, poolings) for i in range(0, len(words), batch_size)]
+        size = batch_size or _BATCH
+        chunks = [self._pooled(words[i : i + size], limit, poolings) for i in range(0, len(words), size)]
         vectors = tuple(np.concatenate([c[j] for c in chunks]) for j in range(len(poolings)))
         full = np.asarray([len(w) for w in words], dtype=np.int32)
         return Encoded(vectors, np.minimum(full, limit).astype(np.int32), full)

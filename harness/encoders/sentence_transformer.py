@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # The names under which models define their prompts, best first, as sentence-transformers' encode_document has them.
 _PROMPT_NAMES: Mapping[Role, tuple[str, ...]] = {"query": ("query",), "document": ("document", "passage", "corpus")}
+
+_TOKENS = {"cpu": 4096, "cuda": 65536}  # in a batch, where no size is asked for
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,14 @@ class SentenceTransformer:
     pool_prompt: bool = True
 
     def content(self) -> Mapping[str, str]:
-        """sha256 of every file that decides the vectors; so a hub model and a copy of its folder are the same model."""
+        """sha256 of every file that decides the vectors; so a hub model and a copy of its folder are the same model.
+
+        Read once: `open` refuses files that have changed since.
+        """
+        return self._content
+
+    @cached_property
+    def _content(self) -> Mapping[str, str]:
         folder = self._folder()
         hashes = hashes_of(folder)
         if self.sha256 and hashes.get("model.safetensors") != self.sha256:
@@ -91,7 +101,8 @@ class SentenceTransformer:
     def open(self, device: str) -> OpenSentenceTransformer:
         """Load the weights; Unavailable where they cannot be reached, HarnessError where the folder is no model."""
         folder = self._folder()
-        self.content()  # checks sha256 before the weights are trusted
+        if self.content() != hashes_of(folder):
+            raise HarnessError(f"files in {folder.name} changed while the sweep ran. Run the same command again")
         return OpenSentenceTransformer(self, _load(str(folder), self, device))
 
     def _prompt_warnings(self, own: Mapping[str, str]) -> list[str]:
@@ -123,21 +134,34 @@ class OpenSentenceTransformer:
         self._has_states = type(model[0]).__name__ == "Transformer"
         self._free = _untruncated(model.tokenizer)
 
-    def encode(self, texts: Sequence[str], role: Role, poolings: Sequence[Pooling], batch_size: int) -> Encoded:
-        """See `OpenEncoder`; longest texts first, so batches hold texts of like length."""
+    def encode(self, texts: Sequence[str], role: Role, poolings: Sequence[Pooling], batch_size: int | None) -> Encoded:
+        """See `OpenEncoder`; longest texts first, so batches hold texts of like length.
+
+        Without a batch size a batch holds as many texts as fit a number of tokens: larger ones leave the caches of a
+        CPU, smaller ones leave a GPU idle.
+        """
         if not self._has_states and any(not p.native for p in poolings):
             raise Inapplicable("a static model has no token states to pool; use pooling=native")
         prompt = self.part.prompt(role)
         full = self._full_tokens([prompt + t for t in texts])
         order = np.argsort(-full, kind="stable")
         chunks, tokens = [], np.zeros(len(texts), dtype=np.int32)
-        for i in range(0, len(texts), batch_size):
-            rows = order[i : i + batch_size]
+        for rows in self._batches(order, full, batch_size):
             vectors, counted = self._forward([texts[j] for j in rows], prompt, poolings)
             chunks.append(vectors)
             tokens[rows] = full[rows] if counted is None else counted
         back = np.argsort(order)
         return Encoded(tuple(np.concatenate([c[j] for c in chunks])[back] for j in range(len(poolings))), tokens, full)
+
+    def _batches(self, order: np.ndarray, full: np.ndarray, batch_size: int | None) -> Iterator[np.ndarray]:
+        limit = self.model.max_seq_length or int(full.max(initial=1))
+        budget = _TOKENS.get(self.model.device.type, _TOKENS["cpu"])
+        start = 0
+        while start < len(order):
+            longest = max(1, min(int(full[order[start]]), limit))
+            stop = start + (batch_size or max(1, budget // longest))
+            yield order[start:stop]
+            start = stop
 
     def _forward(
         self, texts: list[str], prompt: str, poolings: Sequence[Pooling]

@@ -16,6 +16,8 @@ import numpy as np
 from harness.protocols import Pooling
 from harness.types import Encoded, Floats, Role, Traits, Unavailable
 
+_BATCH = 32
+
 
 @dataclass(frozen=True)
 class Wordllama:
@@ -60,10 +62,11 @@ class OpenWordllama:
         self.part = part
         self.model: Any = WordLlama.load(cache_dir=_package(), disable_download=True)
 
-    def encode(self, texts: Sequence[str], role: Role, poolings: Sequence[Pooling], batch_size: int) -> Encoded:
+    def encode(self, texts: Sequence[str], role: Role, poolings: Sequence[Pooling], batch_size: int | None) -> Encoded:
         """See `OpenEncoder`."""
         prompted = [self.part.prompt(role) + t for t in texts]
-        chunks = [self._batch(prompted[i : i + batch_size], poolings) for i in range(0, len(texts), batch_size)]
+        size = batch_size or _BATCH
+        chunks = [self._batch(prompted[i : i + size], poolings) for i in range(0, len(texts), size)]
         vectors = tuple(np.concatenate([c[0][j] for c in chunks]) for j in range(len(poolings)))
         tokens = np.concatenate([c[1] for c in chunks])
         return Encoded(vectors, tokens, tokens)

@@ -16,7 +16,8 @@ class Float16:
 
     def fit(self, documents: Floats) -> FittedFloat16:
         """Inapplicable where a component exceeds half precision's range (65504)."""
-        if documents.size and float(np.abs(documents).max()) > float(np.finfo(np.float16).max):
+        largest = max(documents.max(initial=0), -documents.min(initial=0))
+        if largest > float(np.finfo(np.float16).max):
             raise Inapplicable(
                 "float16 cannot hold these vectors: a component is over 65504. Normalise them or use int8"
             )

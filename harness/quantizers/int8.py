@@ -32,7 +32,8 @@ class Int8:
         if tail == 0:
             low, high = documents.min(axis=0), documents.max(axis=0)
         else:
-            low, high = np.quantile(documents, [tail, 1 - tail], axis=0)
+            columns = np.array_split(documents, documents.shape[1], axis=1)  # one at a time: a quantile copies
+            low, high = np.hstack([np.quantile(column, [tail, 1 - tail], axis=0) for column in columns])
         step = (high - low).astype(np.float32) / np.float32(255)
         return FittedInt8(low.astype(np.float32), np.where(step == 0, np.float32(1), step))
 

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.parts import name_of
 from harness.protocols import (
     BuiltIndex,
     Encoder,
     FittedQuantizer,
+    FittedReduction,
     Index,
     Need,
     Pooling,
     Quantizer,
     Reduction,
+    Rows,
     VectorSource,
 )  # fmt: skip
-from harness.ranking import best, check_finite, id_order, own_documents, settled, stacked
-from harness.types import EvalSet, Floats, Inapplicable, Ints, Ranking, Vectors
+from harness.ranking import best, blocks, check_finite, id_order, own_documents, settled, stacked
+from harness.types import EvalSet, Floats, Inapplicable, Ranking, Vectors
+
+_HELD_TWICE = 2**29  # bytes: beside 1,000,000 x 384 floats and their codes, another such matrix breaks 3 GiB
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class Dense:
         check_finite(documents.rows, "document")
         check_finite(queries.rows, "query")
         reduction = self.reduction.fit(documents.rows)
-        sides = _Sides(*(_scaled(reduction.apply(side.rows), similarity) for side in (documents, queries)))
+        sides = _Sides(*(_operand(side.rows, reduction, similarity) for side in (documents, queries)))
         return DenseSearcher(self, evalset, sides, _cut(documents), self._warnings(similarity, documents))
 
     def _similarity(self) -> str:
@@ -88,32 +94,75 @@ class _Sides(NamedTuple):
     queries: Floats
 
 
+class Decoded:
+    """`Rows` of codes, decoded whenever they are asked for."""
+
+    def __init__(self, codes: NDArray[Any], quantizer: FittedQuantizer, dim: int) -> None:
+        self.codes = codes
+        self.quantizer = quantizer
+        self.shape = (len(codes), dim)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: slice | NDArray[np.integer], /) -> Floats:
+        return self.quantizer.decode(self.codes[rows])
+
+    def into(self, matrix: Floats) -> Floats:
+        """float32 [n, d] `matrix`, filled with all rows."""
+        for block in blocks(len(self)):
+            matrix[block] = self[block]
+        return matrix
+
+
 class DenseSearcher:
-    """A fitted `Dense` over one eval set: codes as stored, float operands as searched."""
+    """A fitted `Dense` over one eval set; it owns the sides.
+
+    Searched are the codes, decoded: in place of the float documents, or, where rescoring keeps those, beside them.
+    What is too large to hold twice is decoded block by block in every `rank`.
+    """
 
     def __init__(
         self, part: Dense, evalset: EvalSet, sides: _Sides, cut: Mapping[str, float], warnings: tuple[str, ...]
     ) -> None:
+        self.index = part.index
+        self.ids = evalset.documents.ids
         self.shortlist = part.rescore * part.served
         self.sides = sides
         self.excluded = own_documents(evalset)
-        self.order = id_order(evalset.documents.ids)
+        self.order = id_order(self.ids)
         self.quantizer: FittedQuantizer = part.quantizer.fit(sides.documents)
-        codes = self.quantizer.encode(sides.documents)
-        self.built: BuiltIndex = part.index.build(self.quantizer.decode(codes), evalset.documents.ids)
+        codes = _coded(self.quantizer, sides.documents)
         self.warnings = warnings
         self.facts: Mapping[str, float] = {**cut, **self._sizes(codes.nbytes)}
+        self.searched = self._decoded(codes)
+        self.built: BuiltIndex = self.index.build(self.searched, self.ids)
 
     def rank(self, k: int) -> Ranking:
         """The k best for every query."""
-        return self._search(self.sides.queries, self.excluded, k)
+        return self._search(self.built, slice(None), k)
 
     def probe(self, query: int, k: int) -> None:
         """One query's search from its float vector: quantize the query, search, rescore."""
-        self._search(self.sides.queries[query : query + 1], self.excluded[query : query + 1], k)
+        self._search(self._built_for_one, slice(query, query + 1), k)
 
-    def _search(self, queries: Floats, excluded: Ints, k: int) -> Ranking:
-        coded = self.built.search(self.quantizer.query(queries), max(k, self.shortlist), excluded)
+    @cached_property
+    def _built_for_one(self) -> BuiltIndex:
+        """Over decoded documents that are held whatever they take: no service decodes a corpus for one query."""
+        if not isinstance(self.searched, Decoded):
+            return self.built
+        return self.index.build(self.searched.into(np.empty_like(self.sides.documents)), self.ids)
+
+    def _decoded(self, codes: NDArray[Any]) -> Rows:
+        documents = self.sides.documents
+        decoded = Decoded(codes, self.quantizer, documents.shape[1])
+        if not self.shortlist or codes is documents:
+            return decoded.into(documents)
+        return decoded if documents.nbytes > _HELD_TWICE else decoded.into(np.empty_like(documents))
+
+    def _search(self, built: BuiltIndex, some: slice, k: int) -> Ranking:
+        queries = self.sides.queries[some]
+        coded = built.search(self.quantizer.query(queries), max(k, self.shortlist), self.excluded[some])
         if not self.shortlist:
             return coded
         rows = [Ranking(*row) for row in zip(*coded, strict=True)]
@@ -153,6 +202,26 @@ def _cut(documents: Vectors) -> Mapping[str, float]:
     full = int(documents.full_tokens.sum())
     share = 1 - int(documents.tokens.sum()) / full if full else 0.0
     return {"documents_cut": float(longer.mean()), "tokens_cut": share}
+
+
+def _operand(rows: Floats, reduction: FittedReduction, similarity: str) -> Floats:
+    """float32 [n, d] rows, reduced and scaled, in the front of their own memory."""
+    width = reduction.apply(rows[:1]).shape[1]  # never over d, so what is overwritten has been read
+    result = rows.reshape(-1)[: len(rows) * width].reshape(-1, width)
+    for block in blocks(len(rows)):
+        result[block] = _scaled(reduction.apply(rows[block]), similarity)
+    return result
+
+
+def _coded(quantizer: FittedQuantizer, documents: Floats) -> NDArray[Any]:
+    """Codes of float32 [n, d]; the documents themselves where those are their own codes."""
+    sample = quantizer.encode(documents[:1])
+    if np.may_share_memory(sample, documents):
+        return documents
+    codes = np.empty((len(documents), sample.shape[1]), dtype=sample.dtype)
+    for block in blocks(len(documents)):
+        codes[block] = quantizer.encode(documents[block])
+    return codes
 
 
 def _scaled(vectors: Floats, similarity: str) -> Floats:

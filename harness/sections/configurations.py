@@ -9,6 +9,7 @@ from harness.candidates import candidate_of, label_of
 from harness.page import fill
 from harness.report import Entry, Report
 from harness.table import Row
+from harness.wording import set_name
 
 _STATES = {"failed": "failed", "skipped": "skipped", "missing": ""}
 
@@ -46,7 +47,7 @@ def _line(row: Row, entry: Entry | None, keys: dict[str, str], pick: str | None)
     return {
         "key": keys.get(candidate_of(row), ""),
         "label": label_of(row),
-        "row": row,
+        "row": row | {"task": set_name(row["task"], row["sample"])},
         "passes": difference is not None,
         "difference": difference,
         "chosen": chosen,

@@ -12,6 +12,7 @@ from harness.page import fill
 from harness.report import Report
 from harness.stats import paired
 from harness.table import Row
+from harness.wording import set_name
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,10 @@ class DataHealth:
     def render(self, report: Report) -> str:
         """The section; every sweep has one."""
         evalsets = report.manifest["evalsets"]
-        sets = [{"name": n, "about": about, "shows": _detectable(report, n)} for n, about in evalsets.items()]
+        names = {n: set_name(n, about["sample"]) for n, about in evalsets.items()}
+        sets = [{"name": names[n], "about": about, "shows": _detectable(report, n)} for n, about in evalsets.items()]
         models = _models(report.rows)
-        notes = [(name, note) for name, about in evalsets.items() for note in about["notes"]]
+        notes = [(names[name], note) for name, about in evalsets.items() for note in about["notes"]]
         return fill("data_health.html", sets=sets, models=models, notes=notes, reference=report.reference)
 
 
@@ -49,7 +51,7 @@ def _models(rows: Sequence[Row]) -> list[Mapping[str, Any]]:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row["status"] == "ok":
-            groups.setdefault((row["task"], row["model"]), []).append(row)
+            groups.setdefault((set_name(row["task"], row["sample"]), row["model"]), []).append(row)
     return [
         {"task": task, "model": model, "judged": _span(members, "judged_at_10"), "cut": _span(members, "documents_cut")}
         for (task, model), members in sorted(groups.items())

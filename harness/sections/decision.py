@@ -41,7 +41,7 @@ class Decision:
         look = _look(decision, report.pick)
         return fill(
             "decision.html",
-            look=look,
+            look=_marked(look, decision),
             sentence=_unheaded(decision.get("sentence", ""), look, shown),
             cards=_cards(report, shown) if shown else _counted(report),
             subject="" if report.pick or not shown else f"Best measured so far: {shown['label']}",
@@ -53,12 +53,20 @@ class Decision:
         )
 
 
+_UNDECIDED = {
+    "insufficient evidence": _Look(
+        "warn", "?", "Insufficient evidence", "No pick: these queries cannot prove any saving safe"
+    ),
+    "sub-sampled": _Look("warn", "!", "Sub-sampled", "No pick: a smoke test is not an evaluation"),
+}
+
+
 def _look(decision: Mapping[str, Any], pick: Entry | None) -> _Look:
     label = pick["label"] if pick else ""
     if decision["status"] == "decided":
         return _Look("good", "✓", "Decided by the policy", f"Use {label}")
-    if decision["status"] == "insufficient evidence":
-        return _Look("warn", "?", "Insufficient evidence", "No pick: these queries cannot prove any saving safe")
+    if decision["status"] in _UNDECIDED:
+        return _UNDECIDED[decision["status"]]
     if decision["status"] == "incomplete":
         return _Look("warn", "!", "Not all candidates have run", f"Only provisional: {label}" if pick else "No pick")
     if "labels" in decision["status"]:
@@ -67,6 +75,14 @@ def _look(decision: Mapping[str, Any], pick: Entry | None) -> _Look:
     if not decision["funnel"]["with_result"]:
         return _Look("bad", "✕", "No result", "No pick: no candidate finished on every eval set")
     return _Look("bad", "✕", "Nothing meets the limits", "No pick: no candidate meets every limit")
+
+
+def _marked(look: _Look, decision: Mapping[str, Any]) -> _Look:
+    """A decision that the policy allows on sub-sampled sets never looks settled."""
+    if decision["status"] == "sub-sampled" or not any(e["sample"] for e in decision["evalsets"].values()):
+        return look
+    tone, sign = ("warn", "!") if look.tone == "good" else (look.tone, look.sign)
+    return look._replace(tone=tone, sign=sign, state=f"{look.state}, on a smoke test")
 
 
 def _unheaded(sentence: str, look: _Look, shown: Entry | None) -> str:
@@ -126,6 +142,7 @@ def _evidence(report: Report) -> _Card:
     if not decision["pick"]:
         needed, queries = decision["queries_needed"], _queries(decision)
         beside = f"about {whole(needed)} needed" if needed else "number needed not known"
+        beside = "a smoke test" if decision["status"] == "sub-sampled" else beside
         return _Card(whole(queries), "queries scored", beside)
     share = next((s["share"] for s in same if s["id"] == decision["pick"]), None)
     rival = next((s for s in same if s["id"] != decision["pick"]), None)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from harness.page import fill
 from harness.report import Entry, Report
-from harness.stats import minus, resample, simultaneous
+from harness.stats import Resampled, minus, resample, simultaneous
+from harness.table import Row
 from harness.types import Doubles
 
 _FAMILY = ("retriever", "model", "pooling", "dim", "index")
@@ -31,41 +32,60 @@ class Quantization:
         return fill("quantization.html", rows=rows, metric=report.decision["metric"], policy=policy) if rows else ""
 
 
+class _Looked(NamedTuple):
+    """What every family looks up, gathered once: its candidates' places among the resampled, and their rows."""
+
+    drawn: Resampled
+    at: Mapping[str, int]
+    keys: Mapping[str, str]
+    rows: Mapping[str, Sequence[Row]]
+
+
 def _rows(report: Report) -> list[dict[str, Any]]:
     families: dict[tuple[str, ...], list[Entry]] = {}
     for entry in report.entries:
         if entry["score"] is not None:
             families.setdefault(tuple(str(entry[k]) for k in _FAMILY), []).append(entry)
-    found = []
+    chosen = []
     for members in families.values():
         plain = [e for e in members if e["quantization"] == _FLOAT]
         others = [e for e in members if e["quantization"] != _FLOAT]
         others.sort(key=lambda e: (-(e["costs"]["bytes_per_doc"] or 0), e["label"]))
         if len(plain) == 1 and others:
-            found += _family(report, plain[0], others)
-    return found
+            chosen.append((plain[0], others))
+    if not chosen:
+        return []
+    looked = _looked(report, [e["id"] for plain, others in chosen for e in (plain, *others)])
+    return [line for plain, others in chosen for line in _family(report, looked, plain, others)]
 
 
-def _family(report: Report, plain: Entry, others: Sequence[Entry]) -> list[dict[str, Any]]:
-    policy, about = report.decision["policy"], report.manifest["evalsets"]
-    tasks = [t for t in about if all(t in e["scores"] for e in (plain, *others))]
-    scores = _scores(report)
-    sets = [np.stack([scores[e["id"], t] for e in (plain, *others)]) for t in tasks]
-    weights = [float(about[t]["weight"]) for t in tasks]
-    gap = minus(resample(sets, weights, policy["draws"], policy["seed"]), 0)
-    bounds = simultaneous(gap, policy["confidence"])
+def _looked(report: Report, ids: Sequence[str]) -> _Looked:
+    """The same draws of queries serve all families; an entry with a score has one on every eval set."""
+    policy, about, scores = report.decision["policy"], report.manifest["evalsets"], _scores(report)
+    sets = [np.stack([scores[name, task] for name in ids]) for task in about]
+    drawn = resample(sets, [float(about[task]["weight"]) for task in about], policy["draws"], policy["seed"])
+    rows: dict[str, list[Row]] = {}
+    for row in report.rows:
+        rows.setdefault(str(row["candidate_id"]), []).append(row)
+    return _Looked(drawn, {name: n for n, name in enumerate(ids)}, report.keys, rows)
+
+
+def _family(report: Report, looked: _Looked, plain: Entry, others: Sequence[Entry]) -> list[dict[str, Any]]:
+    columns = [looked.at[e["id"]] for e in (plain, *others)]
+    gap = minus(Resampled(looked.drawn.observed[columns], looked.drawn.draws[:, columns]), 0)
+    bounds = simultaneous(gap, report.decision["policy"]["confidence"])
     return [
         {
             "entry": entry,
-            "key": report.keys[entry["id"]],
+            "key": looked.keys[entry["id"]],
             "pick": entry["id"] == report.decision["pick"],
             "compression": _ratio(plain["costs"]["bytes_per_doc"], entry["costs"]["bytes_per_doc"]),
             "loss": float(gap.observed[at]),
             "low": float(bounds.low[at]),
             "high": float(bounds.high[at]),
-            "overlap": _lowest(report, entry, "overlap_at_10"),
-            "search": _largest(report, entry, "search_p50_ms"),
-            "search_float": _largest(report, plain, "search_p50_ms"),
+            "overlap": min(_values(looked, entry, "overlap_at_10"), default=None),
+            "search": max(_values(looked, entry, "search_p50_ms"), default=None),
+            "search_float": max(_values(looked, plain, "search_p50_ms"), default=None),
         }
         for at, entry in enumerate(others, start=1)
     ]
@@ -85,13 +105,5 @@ def _ratio(whole: float | None, part: float | None) -> float | None:
     return whole / part if whole and part else None
 
 
-def _values(report: Report, entry: Entry, key: str) -> list[float]:
-    return [row[key] for row in report.rows if row["candidate_id"] == entry["id"] and row[key] is not None]
-
-
-def _largest(report: Report, entry: Entry, key: str) -> float | None:
-    return max(_values(report, entry, key), default=None)
-
-
-def _lowest(report: Report, entry: Entry, key: str) -> float | None:
-    return min(_values(report, entry, key), default=None)
+def _values(looked: _Looked, entry: Entry, key: str) -> list[float]:
+    return [row[key] for row in looked.rows[entry["id"]] if row[key] is not None]

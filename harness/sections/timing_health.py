@@ -12,6 +12,7 @@ from harness.candidates import label_of
 from harness.page import fill
 from harness.report import Report
 from harness.types import Record
+from harness.wording import set_name
 
 _KINDS = {"encode": "encode one query", "search": "search one query", "index": "index"}
 
@@ -40,11 +41,12 @@ class TimingHealth:
 
 def _lines(report: Report) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
+    names = {n: set_name(n, about["sample"]) for n, about in report.manifest["evalsets"].items()}
     for variant in report.manifest["variants"]:
         for kind, key in variant["timings"].items():
             record = report.records.get(key)
             if record is not None and record.status == "ok" and key not in found:
-                found[key] = _line(kind, variant, record)
+                found[key] = _line(kind, variant, record) | {"task": names[variant["task"]]}
     return sorted(found.values(), key=lambda line: (line["kind"], line["label"], line["task"]))
 
 
@@ -55,7 +57,6 @@ def _line(kind: str, variant: Mapping[str, Any], record: Record) -> dict[str, An
     return {
         "kind": _KINDS.get(kind, kind),
         "label": label_of(variant) if kind == "search" else _model(variant, kind),
-        "task": variant["task"],
         "median": float(np.median(rounds) * 1000),
         "repeats": len(rounds),
         "calls": seconds.shape[1] if seconds.ndim == 2 else 1,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from harness.page import fill
 from harness.plots import SERIES, Line, Mark, Scales, scatter, shape_of
 from harness.report import Entry, Report
-from harness.wording import metric, number, score, whole
+from harness.wording import metric, number, score, set_name, whole
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Tradeoffs:
             untimed=len(scored) - len(timed),
             bytes=_bytes(report, sized) if sized else "",
             throughput=_throughput(rates, _tones(report)) if rates else "",
-            sets=list(report.manifest["evalsets"]),
+            sets=[set_name(name, about["sample"]) for name, about in report.manifest["evalsets"].items()],
             table=_by_set(report, scored),
             metric=report.decision["metric"],
         )

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.indexes import flat
 from harness.indexes.flat import Flat
+from harness.ranking import id_order
 from harness.types import HarnessError, Ranking
 from tests.material import clustered, unit
 
@@ -24,6 +26,34 @@ def by_force(documents: Any, ids: list[str], queries: Any, k: int, excluded: Any
         rows = sorted((i for i in range(len(ids)) if i != barred), key=lambda i: (scores[i], ids[i]), reverse=True)
         found.append((rows + [-1] * k)[:k])
     return found
+
+
+def by_lexsort(documents: Any, ids: list[str], queries: Any, k: int, excluded: Any) -> Ranking:
+    """The same with numpy over every document, scores and the tie at the cut included."""
+    order, found = id_order(ids), []
+    for query, barred in zip(queries.astype(np.float64), excluded, strict=True):
+        scores = np.round(documents.astype(np.float64) @ query, 9)
+        rows = np.lexsort((-order, -scores))
+        rows = rows[rows != barred]
+        complete = len(rows) <= k or scores[rows[k - 1]] != scores[rows[k]]
+        padding = k - len(rows[:k])
+        found.append(([*rows[:k], *[-1] * padding], [*scores[rows[:k]], *[-np.inf] * padding], complete))
+    return Ranking(*(np.array(column) for column in zip(*found, strict=True)))
+
+
+class OnDemand:
+    """`Rows` that are made when asked for and count how many were."""
+
+    def __init__(self, matrix: Any) -> None:
+        self.matrix, self.shape = matrix, matrix.shape
+        self.asked: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def __getitem__(self, rows: Any, /) -> Any:
+        self.asked.append(len(self.matrix[rows]))
+        return self.matrix[rows].copy()
 
 
 def names(n: int, seed: int) -> list[str]:
@@ -45,6 +75,46 @@ def test_it_equals_brute_force_with_many_ties_whatever_the_block(seed: int, k: i
     assert ranking.documents.tolist() == by_force(documents, ids, queries, k, excluded)
     assert ranking.documents.shape == (7, k)
     assert np.array_equal(ranking.documents == -1, np.isneginf(ranking.scores))
+
+
+def corpus(kind: str, n: int, dim: int) -> Any:
+    draw = np.random.default_rng(n)
+    if kind == "bits":  # ties in the hundreds
+        return np.where(draw.random((n, dim)) < 0.5, np.float32(-1), np.float32(1))
+    if kind == "copies":
+        return clustered(3, dim, 1)[draw.integers(3, size=n)]
+    documents = clustered(n, dim, 1)
+    return documents[np.argsort(documents @ clustered(1, dim, 2)[0])] if kind == "worst first" else documents
+
+
+@pytest.mark.parametrize("kind", ["bits", "copies", "worst first", "random"])
+@pytest.mark.parametrize(("n", "dim"), [(1, 5), (2, 1), (700, 8), (1503, 33)])
+@pytest.mark.parametrize(("block", "rows"), [(16_000_000, 64), (16_000_000, 8192), (3000, 500), (9000, 97)])
+def test_it_equals_float64_and_lexsort_bit_for_bit(
+    kind: str, n: int, dim: int, block: int, rows: int, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(flat, "BLOCK_ROWS", rows)
+    monkeypatch.setattr(flat, "_CACHED_SCORES", 0)
+    documents, ids = corpus(kind, n, dim), names(n, 3)
+    documents[n // 2] = 0
+    queries = np.concatenate([clustered(12, dim, 2), np.zeros((1, dim), np.float32), corpus("bits", 6, dim)])
+    excluded = np.random.default_rng(9).integers(-1, n, size=len(queries)).astype(np.int32)
+    for some in (slice(None), slice(4, 5)):
+        for k in (1, 10, 100, n + 3):
+            wanted = by_lexsort(documents, ids, queries[some], k, excluded[some])
+            for held in (documents, OnDemand(documents)):
+                found = Flat(block).build(held, ids).search(queries[some], k, excluded[some])
+                assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
+
+
+def test_rows_on_demand_are_made_once_a_search_and_a_block_at_a_time(monkeypatch: Any) -> None:
+    monkeypatch.setattr(flat, "BLOCK_ROWS", 100)
+    documents = OnDemand(clustered(1050, 8, 1))
+    index = Flat().build(documents, names(1050, 1))
+    documents.asked.clear()
+    index.search(clustered(30, 8, 2), 5, none(30))
+    assert documents.asked[:11] == [100] * 10 + [50]
+    assert max(documents.asked[11:]) < 50, "after that only candidates, to be scored again"
 
 
 def test_equal_scores_rank_by_id_descending_and_the_tie_at_the_cut_is_reported() -> None:

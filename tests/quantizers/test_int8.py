@@ -60,6 +60,14 @@ def test_clipping_takes_quantiles_of_both_tails() -> None:
     assert fitted.encode(documents[[0, 5, 95, 100]]).ravel().tolist() == [-128, -128, 127, 127]
 
 
+@pytest.mark.parametrize("clip", [0.9, 0.99, 0.1])
+def test_ranges_are_the_same_whether_columns_are_sorted_together_or_one_by_one(clip: float) -> None:
+    low, high = np.quantile(DOCUMENTS, [(1 - clip) / 2, 1 - (1 - clip) / 2], axis=0)
+    fitted = Int8(clip).fit(DOCUMENTS)
+    assert np.array_equal(fitted.low, low.astype(np.float32))
+    assert np.array_equal(fitted.step, (high - low).astype(np.float32) / np.float32(255))
+
+
 def test_queries_stay_as_they_are() -> None:
     assert Int8().fit(DOCUMENTS).query(QUERIES).tobytes() == QUERIES.tobytes()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +16,14 @@ from harness.poolings.cls import Cls
 from harness.poolings.max import Max
 from harness.poolings.mean import Mean
 from harness.poolings.native import Native
+from harness.protocols import Encoder, Pooling
 from harness.quantizers.binary import Binary
 from harness.quantizers.float16 import Float16
 from harness.quantizers.float32 import Float32
 from harness.quantizers.int8 import Int8
 from harness.reductions.truncate import Truncate
-from harness.retrievers.dense import Dense, DenseSearcher
-from harness.types import EvalSet, HarnessError, Inapplicable, Traits
+from harness.retrievers.dense import Decoded, Dense, DenseSearcher
+from harness.types import EvalSet, HarnessError, Inapplicable, Role, Traits, Vectors
 from tests.material import Encoding, Given, clustered, evalset
 
 
@@ -169,13 +172,51 @@ def test_what_is_fitted_is_fitted_on_documents_alone() -> None:
     assert np.array_equal(odd.rank(10).documents[:30], few.rank(10).documents)
 
 
-def test_vectors_given_are_not_edited() -> None:
-    documents, queries = 3 * DOCUMENTS, 3 * QUERIES
-    kept = documents.tobytes(), queries.tobytes()
-    for quantizer in (Float32(), Float16(), Int8(), Binary()):
-        for similarity in ("cosine", "dot"):
-            searcher(dense(quantizer, similarity=similarity, rescore=2), documents, queries).rank(5)  # type: ignore[arg-type]
-    assert (documents.tobytes(), queries.tobytes()) == kept
+class Handed(Given):
+    """A source that remembers the matrix it last gave away."""
+
+    def vectors(self, encoder: Encoder, pooling: Pooling, role: Role, texts: Sequence[str]) -> Vectors:
+        found = super().vectors(encoder, pooling, role, texts)
+        self.last = found.rows if role == "document" else self.last
+        return found
+
+
+@pytest.mark.parametrize("quantizer", [Float32(), Float16(), Int8(), Int8(0.9), Binary()])
+@pytest.mark.parametrize("dim", ["full", 40])
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+def test_no_second_matrix_of_floats_is_made(quantizer: Any, dim: Any, similarity: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("harness.ranking.BLOCK_ROWS", 1000)
+    n = 40_000
+    part, data = dense(quantizer, reduction=Truncate(dim), similarity=similarity), numbered(n, 2)
+    source = Handed(np.tile(DOCUMENTS * 3, (n // len(DOCUMENTS), 1)), QUERIES[:2])
+    tracemalloc.start()
+    part.prepare(data, source).rank(10)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.75 * source.last.nbytes, "the matrix given, half of it for codes, ids and a few blocks"
+
+
+def test_full_precision_searches_the_very_matrix_that_the_source_gave_away() -> None:
+    source = Handed(DOCUMENTS, QUERIES)
+    found = dense(Float32(), rescore=2).prepare(numbered(400, 30), source)
+    assert np.shares_memory(found.searched, source.last)
+    assert np.shares_memory(found.sides.documents, source.last)
+
+
+@pytest.mark.parametrize("quantizer", [Float16(), Int8(), Binary()])
+def test_codes_too_large_to_hold_decoded_rank_alike_and_are_decoded_once_for_all_probes(
+    quantizer: Any, monkeypatch: Any
+) -> None:
+    held = searcher(dense(quantizer, rescore=2), DOCUMENTS, QUERIES)
+    monkeypatch.setattr("harness.retrievers.dense._HELD_TWICE", 0)
+    large = searcher(dense(quantizer, rescore=2), DOCUMENTS, QUERIES)
+    assert isinstance(large.searched, Decoded)
+    assert all(np.array_equal(a, b) for a, b in zip(held.rank(50), large.rank(50), strict=True))
+    large.probe(0, 5)
+    decoded: list[int] = []
+    monkeypatch.setattr(type(large.quantizer), "decode", lambda _, codes: decoded.append(len(codes)))
+    large.probe(3, 5)
+    assert decoded == []
 
 
 @pytest.mark.parametrize("quantizer", [Float32(), Float16(), Int8(), Binary()])

@@ -1,0 +1,177 @@
+"""One sweep being run: what stands before the plan, the plan with its keys, and the way to the executor."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.evalsets import load_task
+from harness.forward import StoredVectors, Work, resolve_devices
+from harness.launch import Job, shipped
+from harness.measure import Bench
+from harness.parts import build, describe, digest, identity
+from harness.plan import (
+    Plan,
+    Variant,
+    check_reference,
+    common_config,
+    make_plan,
+    quality_key,
+    sweep_name,
+    tasktype_of,
+)  # fmt: skip
+from harness.precision import Parities, hardware_has_bfloat16
+from harness.progress import Watch
+from harness.protocols import Batch, Desk, Done, Encoder, Need
+from harness.sampling import sampled
+from harness.store import Records
+from harness.types import Advanced, Event
+from harness.wording import set_name
+from harness.worker import Setup, Task
+
+
+class Ground(NamedTuple):
+    """What stands before there is a plan: options, data, devices, where records lie, who watches."""
+
+    config: Mapping[str, Any]
+    tasks: Mapping[str, Task]
+    devices: tuple[str, ...]
+    folder: Path
+    watch: Watch
+
+    @property
+    def store(self) -> Path:
+        """Folder of the stored vectors."""
+        return Path(self.config["store_dir"])
+
+    def fast(self, encoder: Encoder) -> bool:
+        """Whether `dtype=auto` takes bfloat16: the hardware has it, and no verdict on this data speaks against it."""
+        if not hardware_has_bfloat16(self.devices[0]):
+            return False
+        known = Parities(self.store, self.devices[0])
+        verdicts = [known.known(encoder, task.evalset) for task in self.tasks.values()]
+        return all(verdict is None or verdict.holds for verdict in verdicts)
+
+
+class Run:
+    """One sweep being run: the ground, the plan, and counts of what was done."""
+
+    def __init__(self, ground: Ground, plan: Plan, alone: bool) -> None:
+        self.ground, self.plan, self.alone = ground, plan.on(ground.devices[0]), alone
+        self.config, self.tasks, self.watch, self.folder = ground.config, ground.tasks, ground.watch, ground.folder
+        self.records = Records(self.folder / "records")
+        self.bench = Bench(self.config["timing"])
+        self.computed = self.encoded = 0
+        self.keys = {id(variant): self._key(variant) for variant in self.plan.variants}
+        self.by_key: dict[str, Variant] = {}
+        for variant in self.plan.variants:
+            self.by_key.setdefault(self.key(variant), variant)
+
+    def _key(self, variant: Variant) -> str:
+        task = self.tasks[variant.task]
+        return quality_key(variant, task.evalset, task.tasktype, self.config["store_dtype"])
+
+    def key(self, variant: Variant) -> str:
+        """Key of the variant's quality record."""
+        return self.keys[id(variant)]
+
+    def source(self) -> StoredVectors:
+        """The store as this process sees it: to count what is missing, never to encode."""
+        ground = self.ground
+        return StoredVectors(ground.store, ground.devices[0], self.plan.needs(), self.hear, self.config["store_dtype"])
+
+    def hear(self, event: Event) -> None:
+        """What a process says while it works."""
+        if isinstance(event, Advanced):
+            self.encoded += event.texts
+            self.watch.advance(event.characters)
+        else:
+            self.watch.say(event.line)
+
+    def execute(self, batches: Sequence[Batch], logs: Path) -> Iterator[Done]:
+        """The batches' outcomes from the configured executor."""
+        config, ground = self.config, self.ground
+        executor = build(config["executor"], config["trusted"])
+        desk = Desk(self.hear, self.watch.tick, logs, len(ground.devices))
+        setup = Setup(
+            ground.store, config["store_dtype"], ground.devices, self.plan.needs(), self.tasks, config["timing"]
+        )
+        return executor.run(batches, setup, desk)  # type: ignore[no-any-return]
+
+    def todo(self) -> dict[str, Variant]:
+        """The variants to score, by the keys of their records."""
+        return {key: variant for key, variant in self.by_key.items() if self.pending(key)}
+
+    def pending(self, key: str) -> bool:
+        """Whether there is no record yet, or a failed one that is to be tried again."""
+        known = self.records.get(key)
+        return known is None or (known.status == "failed" and self.config["retry"] == "failed")
+
+    def missing(self, variants: Iterable[Variant]) -> float:
+        """Characters that must go through a model for these variants."""
+        return sum(work.characters for _, work in self._work(variants))
+
+    def store_bytes(self, variants: Collection[Variant]) -> int:
+        """What the vectors missing for these variants will take, where the models say how wide they are."""
+        dims = {identity(n.encoder): v.card.get("dims") or 0 for v in variants for n in v.retriever.needs()}
+        poolings = Counter(identity(need.encoder) for need in self.plan.needs())
+        rows = [(work.texts * poolings[e], int(dims[e])) for e, work in self._work(variants)]
+        item = 2 if self.config["store_dtype"] == "float16" else 4
+        return sum(n * (item * width + 24) for n, width in rows)
+
+    def _work(self, variants: Iterable[Variant]) -> list[tuple[str, Work]]:
+        source, wanted = self.source(), passes(variants)
+        return [
+            (encoder, source.missing(need.encoder, self.tasks[task].evalset))
+            for (encoder, _), (need, task) in wanted.items()
+        ]
+
+
+def ground_of(jobs: Sequence[Job], watch: Watch) -> Ground:
+    """Read the options that hold for a whole sweep, its eval sets and the devices."""
+    config = common_config(jobs)
+    devices = resolve_devices(str(config["device"]))
+    return Ground(config, _load_tasks(jobs), devices, Path(config["results_dir"]) / sweep_name(jobs), watch)
+
+
+def _load_tasks(jobs: Sequence[Job]) -> dict[str, Task]:
+    config = jobs[0].config
+    extra = [Path(config["task_path"])] if config["task_path"] else []
+    folders = [shipped("tasks"), Path.cwd() / "tasks", *extra]
+    names = dict.fromkeys(str(j.config["task"]) for j in jobs)
+    limits = config["limit_queries"], config["limit_docs"]
+    sets = {name: sampled(load_task(name, folders), *limits) for name in names}
+    return {name: Task(evalset, tasktype_of(jobs[0], evalset)) for name, evalset in sets.items()}
+
+
+def run_of(jobs: Sequence[Job], ground: Ground) -> Run:
+    """Plan the jobs on this ground; a policy's reference that names no model of the plan is a HarnessError."""
+    run = Run(ground, make_plan(jobs, ground.fast), len(jobs) == 1)
+    check_reference(run.plan, str(run.config["policy"].get("reference", "best")))
+    return run
+
+
+def headline(run: Run) -> str:
+    """How many candidates, variants and encoders on which eval sets."""
+    plan = run.plan
+    sizes = [
+        f"{set_name(n, t.evalset.sample)} ({len(t.evalset.documents)} docs, {len(t.evalset.queries)} queries)"
+        for n, t in run.tasks.items()
+    ]
+    candidates = len({v.candidate_id for v in plan.variants})
+    models = len({digest([describe(n.encoder)]) for n in plan.needs()})
+    dropped = f", {plan.excluded} excluded, {plan.merged} merged as equal" if plan.excluded or plan.merged else ""
+    counts = f"{candidates} candidates, {len(plan.variants)} variants, {models} encoders{dropped}"
+    return f"{counts} on {', '.join(sizes)}"
+
+
+def named(labels: Mapping[str, Any]) -> str:
+    """A candidate as one line names it."""
+    return " · ".join(str(labels[k]) for k in ("model", "pooling", "dim", "quantization") if labels[k] != "-")
+
+
+def passes(variants: Iterable[Variant]) -> dict[tuple[str, str], tuple[Need, str]]:
+    """The forward passes that variants rest on, by encoder identity and eval set."""
+    return {(identity(n.encoder), v.task): (n, v.task) for v in variants for n in v.retriever.needs()}

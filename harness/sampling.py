@@ -1,0 +1,119 @@
+"""Smoke-test samples of an eval set: fewer queries, fewer documents, every judgement of a kept query."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.ranking import own_documents
+from harness.types import EvalSet, HarnessError, Note, Qrels, Texts
+
+Positions = NDArray[np.int64]
+_SEED = "20260101"
+_EFFECT = "fewer documents make search easier, so scores come out too high; fewer queries prove less"
+
+
+def sampled(evalset: EvalSet, queries: int | None, documents: int | None) -> EvalSet:
+    """The eval set cut to so many queries and documents, marked as a sample; file order stays, None means all.
+
+    Queries are drawn among those that have a relevant document. Every document that a kept query's judgements name
+    stays, and its own document where the set excludes it; others fill up to the number asked for. The draw follows a
+    hash of each id: the same ids give the same sample in any file order, and a larger number keeps a smaller one's
+    queries. The same object where nothing is to be cut; HarnessError for a number below 1.
+    """
+    _check("limit_queries", queries)
+    _check("limit_docs", documents)
+    kept = _queries(evalset, queries)
+    needed = _needed(evalset, kept)
+    corpus = _documents(evalset, needed, documents)
+    over = _over(len(needed), documents) if documents is not None and documents < len(corpus) else ()
+    if len(kept) == len(evalset.queries) and len(corpus) == len(evalset.documents):
+        return dataclasses.replace(evalset, notes=(*evalset.notes, *over)) if over else evalset
+    sample = _described(evalset, len(kept), len(corpus))
+    return dataclasses.replace(
+        evalset,
+        documents=_only(evalset.documents, corpus),
+        queries=_only(evalset.queries, kept),
+        qrels=_reindexed(evalset.qrels, kept, corpus),
+        notes=(_mark(sample), *over, *evalset.notes),
+        sample=sample,
+    )
+
+
+def _check(option: str, value: Any) -> None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise HarnessError(f"{option}={value!r}: expected a whole number of at least 1, or null for all")
+
+
+def _scored(evalset: EvalSet) -> Positions:
+    return np.unique(evalset.qrels.query[evalset.qrels.grade > 0]).astype(np.int64)
+
+
+def _queries(evalset: EvalSet, wanted: int | None) -> Positions:
+    """All of them, or as many as wanted of those that are scored; the others would be left out anyway."""
+    scored = _scored(evalset)
+    if wanted is None or wanted >= len(scored):
+        return np.arange(len(evalset.queries))
+    return np.sort(_drawn(evalset.queries.ids, scored, "query")[:wanted])
+
+
+def _needed(evalset: EvalSet, queries: Positions) -> Positions:
+    """Documents that the queries' scores depend on by name: judged, or left out of a query's own ranking."""
+    judged = evalset.qrels.document[np.isin(evalset.qrels.query, queries)]
+    named = np.union1d(judged, own_documents(evalset)[queries])
+    return named[named >= 0].astype(np.int64)
+
+
+def _documents(evalset: EvalSet, needed: Positions, wanted: int | None) -> Positions:
+    everything = np.arange(len(evalset.documents))
+    if wanted is None or wanted >= len(everything):
+        return everything
+    free = np.setdiff1d(everything, needed)
+    others = _drawn(evalset.documents.ids, free, "document")[: max(0, wanted - len(needed))]
+    return np.sort(np.concatenate([needed, others]))
+
+
+def _drawn(ids: Sequence[str], positions: Positions, kind: str) -> Positions:
+    """The positions in the order of a hash of their ids; `kind` keeps equal ids of the two sides independent."""
+
+    def place(position: int) -> bytes:
+        return hashlib.sha256(f"{_SEED}|{kind}|{ids[position]}".encode("utf-8", "surrogatepass")).digest()
+
+    return np.asarray(sorted(positions.tolist(), key=place), dtype=np.int64)
+
+
+def _only(texts: Texts, positions: Positions) -> Texts:
+    kept = positions.tolist()
+    return Texts(tuple(texts.ids[i] for i in kept), tuple(texts.texts[i] for i in kept))
+
+
+def _reindexed(qrels: Qrels, queries: Positions, documents: Positions) -> Qrels:
+    """The judgements of the kept queries by their new positions (ascending old ones); a dangling -1 stays."""
+    rows = np.isin(qrels.query, queries)
+    query, document, grade = (column[rows] for column in qrels)
+    moved = np.where(document < 0, -1, np.searchsorted(documents, document))
+    return Qrels(np.searchsorted(queries, query).astype(np.int32), moved.astype(np.int32), grade)
+
+
+def _described(evalset: EvalSet, queries: int, documents: int) -> str:
+    parts = []
+    if queries < len(evalset.queries):
+        parts.append(f"{queries} of {len(_scored(evalset))} queries")
+    if documents < len(evalset.documents):
+        parts.append(f"{documents} of {len(evalset.documents)} documents")
+    return ", ".join(parts)
+
+
+def _mark(sample: str) -> Note:
+    message = f"only {sample} were used; what else was found in this set is said of all of it"
+    return Note("sub-sampled", "warning", "", message, _EFFECT, "Run again without limit_queries and limit_docs.")
+
+
+def _over(needed: int, wanted: int) -> tuple[Note, ...]:
+    message = f"limit_docs={wanted} keeps {needed} documents: the judgements of the kept queries name that many"
+    return (Note("limit-docs", "info", "", message, fix="Set limit_queries lower to keep fewer."),)

@@ -1,0 +1,185 @@
+"""What runs in a process of its own: forward passes, scoring, timing. Jobs come in, records go out; nothing is kept."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import psutil
+
+from harness.forward import PART_ERRORS, StoredVectors
+from harness.measure import Timer, Todo
+from harness.parts import describe
+from harness.plan import Variant
+from harness.precision import Parities, Parity
+from harness.protocols import Need
+from harness.timing import versions
+from harness.types import Doubles, EvalSet, Event, HarnessError, Inapplicable, Record, Status, first_line
+
+_PROBED = 24
+
+
+class Task(NamedTuple):
+    """An eval set and the task type, with its metrics, that scores it."""
+
+    evalset: EvalSet
+    tasktype: Any
+
+
+class Pass(NamedTuple):
+    """Encode an eval set with one model for all planned poolings. `auto`: bfloat16 is on trial. Outcome: `Passed`."""
+
+    need: Need
+    task: str
+    auto: bool
+
+
+class Passed(NamedTuple):
+    """`refused`: why nothing was encoded, since bfloat16 does not give the model's vectors."""
+
+    refused: Parity | None = None
+
+
+class Score(NamedTuple):
+    """Rank and score one variant. Outcome: its `Record`."""
+
+    variant: Variant
+    key: str
+
+
+class Clock(NamedTuple):
+    """Take one group of timings. Outcome: records by key."""
+
+    group: Mapping[str, Todo]
+
+
+class Probe(NamedTuple):
+    """Load a model and encode a few texts, keeping nothing. Outcome: `Probed`, or the reason as a text."""
+
+    need: Need
+    task: str
+
+
+class Probed(NamedTuple):
+    """What a model costs here: seconds to load, characters a second, width of its vectors, memory of its process."""
+
+    load_s: float
+    characters_per_s: float
+    width: int
+    memory_bytes: float
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that a process needs; see `Start`."""
+
+    store: Path
+    store_dtype: str
+    devices: tuple[str, ...]
+    needs: tuple[Need, ...]
+    tasks: Mapping[str, Task]
+    timing: Mapping[str, Any]
+
+    def __call__(self, tell: Callable[[Event], None], lane: int) -> Callable[[Any], Any]:
+        """Open the store; models are opened by the first job that asks for them."""
+        device = self.devices[lane % len(self.devices)]
+        source = StoredVectors(self.store, device, self.needs, tell, self.store_dtype)
+        return Worker(self, source, Parities(self.store, device)).do
+
+
+class Worker:
+    """Does one job after another; keeps the model of the last one open."""
+
+    def __init__(self, setup: Setup, source: StoredVectors, parities: Parities) -> None:
+        self.setup = setup
+        self.source = source
+        self.parities = parities
+        self.timer = Timer(setup.timing, source, {name: task.evalset for name, task in setup.tasks.items()})
+
+    def do(self, job: Any) -> Any:
+        """The outcome of a job of one of the kinds above."""
+        if isinstance(job, Pass):
+            return self._encode(job)
+        if isinstance(job, Probe):
+            return self._probe(job)
+        return self._score(job) if isinstance(job, Score) else self.timer.measured(job.group)
+
+    def _probe(self, job: Probe) -> Probed | str:
+        texts = sorted(self.setup.tasks[job.task].evalset.documents.texts, key=len)
+        chosen = [texts[int(i)] for i in np.linspace(0, len(texts) - 1, min(_PROBED, len(texts)))]
+        start = time.perf_counter()
+        try:
+            model = self.source.opened(job.need.encoder)
+            opened = time.perf_counter()
+            model.encode(chosen[:2], "document", [job.need.pooling], None)
+            warm = time.perf_counter()
+            width = model.encode(chosen, "document", [job.need.pooling], None).vectors[0].shape[1]
+        except PART_ERRORS as error:
+            return first_line(error)
+        rate = sum(map(len, chosen)) / (time.perf_counter() - warm)
+        return Probed(opened - start, rate, width, float(psutil.Process().memory_info().rss))
+
+    def _encode(self, job: Pass) -> Passed:
+        evalset = self.setup.tasks[job.task].evalset
+        try:
+            if job.auto and not (parity := self.parities.measured(job.need, evalset)).holds:
+                return Passed(parity)
+            self.source.fill(job.need.encoder, evalset)
+        except PART_ERRORS:  # each variant meets it again, and says whether it concerns it
+            traceback.print_exc()
+        return Passed()
+
+    def _score(self, job: Score) -> Record:
+        variant, task = job.variant, self.setup.tasks[job.variant.task]
+        try:
+            searcher = variant.retriever.prepare(task.evalset, self.source)
+            result = task.tasktype.evaluate(task.evalset, searcher)
+        except Inapplicable as error:
+            return lost(job, task, "skipped", str(error))
+        except HarnessError as error:
+            return lost(job, task, "failed", str(error))
+        except Exception as error:  # noqa: BLE001  one job's bug must not stop the others; the traceback is kept
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            return lost(job, task, "failed", reason, {"traceback": traceback.format_exc()})
+        means = {name: _mean(scores) for name, scores in result.per_query.items()}
+        values = dict(result.facts) | means | {"main": result.main, "main_score": means[result.main]}
+        arrays = dict(result.per_query) | {"query_ids": np.asarray(result.query_ids), "top": result.top}
+        warnings = (*result.warnings, *self._precision(variant, task.evalset), *_cautions(variant))
+        return Record(job.key, "quality", "ok", labels(variant), values, arrays, "", warnings, provenance(job, task))
+
+    def _precision(self, variant: Variant, evalset: EvalSet) -> list[str]:
+        needs = variant.retriever.needs() if variant.auto else ()
+        found = [self.parities.known(need.encoder, evalset) for need in needs]
+        return [f"dtype=auto chose bfloat16; {parity.said}" for parity in found if parity]
+
+
+def lost(job: Score, task: Task, status: Status, reason: str, trace: Mapping[str, str] | None = None) -> Record:
+    """The record of a variant that has no scores."""
+    made_from = provenance(job, task) | dict(trace or {})
+    return Record(job.key, "quality", status, labels(job.variant), reason=reason, provenance=made_from)
+
+
+def labels(variant: Variant) -> dict[str, Any]:
+    """What a record is called."""
+    return dict(variant.labels) | {"task": variant.task}
+
+
+def provenance(job: Score, task: Task) -> dict[str, Any]:
+    """What a quality record was made from."""
+    made_from = {"versions": versions(), "data_sha256": task.evalset.sha256}
+    return {"candidate": describe(job.variant.retriever)} | made_from
+
+
+def _cautions(variant: Variant) -> tuple[str, ...]:
+    return (str(variant.card["caution"]),) if "caution" in variant.card else ()
+
+
+def _mean(scores: Doubles) -> float | None:
+    """Mean over the queries that have a value; None where no query has one."""
+    known = scores[~np.isnan(scores)]
+    return float(known.mean()) if len(known) else None
