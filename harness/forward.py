@@ -61,10 +61,12 @@ class StoredVectors:
         self._known_keys: dict[tuple[int, str], tuple[Sequence[str], Keys]] = {}
         self._failed: dict[tuple[Shelf, Role, int], Exception] = {}
         self._open: tuple[str, OpenEncoder] | None = None
+        self._dated: set[Path] = set()
 
     def vectors(self, encoder: Encoder, pooling: Pooling, role: Role, texts: Sequence[str]) -> Vectors:
         """float32 [n, d] in the order of `texts`; encodes what the store lacks and keeps it."""
         keys, shelf = self._keys(encoder, role, texts), self._shelf(encoder, pooling)
+        self._mark_used(encoder)
         for poolings in (self._planned(encoder, pooling), [pooling], [pooling]):
             if self._missing(shelf, keys).any():
                 self._fill(encoder, poolings, role, texts, "")
@@ -180,6 +182,15 @@ class StoredVectors:
     def _home(self, encoder: Encoder) -> Path:
         wanted = [identity(encoder.bare()), self.device.partition(":")[0], versions(), self.dtype]
         return self.folder / "vectors" / digest(wanted)
+
+    def _mark_used(self, encoder: Encoder) -> None:
+        """Date the vectors of a model, once a process, so that old ones can be pruned."""
+        path = self._home(encoder) / "about.json"
+        if path not in self._dated and path.exists():
+            about, today = read_json(path), datetime.now(UTC).date().isoformat()
+            if about["used"] != today:
+                write_json(path, about | {"used": today})
+        self._dated.add(path)
 
     def _describe(self, encoder: Encoder, poolings: Iterable[Pooling]) -> None:
         """Beside the vectors, for people and `harness cache`; identity never comes from here."""

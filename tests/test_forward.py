@@ -19,6 +19,7 @@ from harness.poolings.mean import Mean
 from harness.poolings.native import Native
 from harness.protocols import Need
 from harness.shelf import text_keys
+from harness.store import read_json, write_json
 from harness.types import Advanced, EvalSet, Event, HarnessError, Inapplicable, Qrels, Texts
 
 TEXTS = ["red apple", "green pear", "blue plum"]
@@ -301,3 +302,13 @@ def _no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+
+
+def test_vectors_that_are_read_are_dated_anew(tmp_path: Path) -> None:
+    encode(tmp_path)
+    (path,) = tmp_path.rglob("about.json")
+    about = read_json(path)
+    assert (about["model"], about["poolings"]) == ("hashing", {identity(Native()): "native"})
+    write_json(path, about | {"used": "2020-01-01"})
+    assert encode(tmp_path)[1] == 0
+    assert read_json(path) == about
