@@ -54,13 +54,14 @@ class Stored(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """Seconds of each step; peaks in GiB: `rss` as the kernel counts it, mapped files included, the others sampled.
+    """Seconds of each step, ranking over the bare product; peaks in GiB: `rss` as the kernel counts it, mapped files included, the others sampled.
 
     `beyond` is memory of one's own and shared memory: everything but mapped files, which is to say, but the store.
     """
 
     prepare_s: float
     rank_s: float
+    ratio: float
     rss: float
     anonymous: float
     beyond: float
@@ -127,7 +128,9 @@ def measured(folder: Path, documents: int, queries: int, variant: tuple[str, int
         searcher.rank(K)
         ranked = time.perf_counter()
     sizes = (peaks[name] / GIB for name in ("VmHWM", "RssAnon", "beyond"))
-    return Measured(prepared - start, ranked - prepared, *sizes)
+    del searcher
+    bare = bare_product(documents, queries, dim)
+    return Measured(prepared - start, ranked - prepared, (ranked - prepared) / bare, *sizes)
 
 
 def bare_product(documents: int, queries: int, dim: int) -> float:
@@ -154,7 +157,6 @@ def main() -> None:
     size = (args.documents, args.queries)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
         fresh.submit(fill, args.folder, texts("document", size[0]), texts("query", size[1])).result()
-        bare = dict(zip(DIMS, fresh.map(partial(bare_product, *size), DIMS), strict=True))
         about = machine()
         print(f"{about['processor']}, {about['cores']} cores, {about['threads']} threads\n")
         print(
@@ -163,8 +165,8 @@ def main() -> None:
         print("|---|---|---|---|---|---|---|---|")
         variants = list(product(VARIANTS, DIMS))
         for (name, dim), one in zip(variants, fresh.map(partial(measured, args.folder, *size), variants), strict=True):
-            gib = " | ".join(f"{value:.2f}" for value in one[2:])
-            print(f"| {name} | {dim} | {one.prepare_s:.1f} | {one.rank_s:.1f} | {one.rank_s / bare[dim]:.2f} | {gib} |")
+            gib = " | ".join(f"{value:.2f}" for value in one[3:])
+            print(f"| {name} | {dim} | {one.prepare_s:.1f} | {one.rank_s:.1f} | {one.ratio:.2f} | {gib} |")
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def _model_sha256(variant: Variant) -> str:
     return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest() if contents else ""
 
 
-def write_manifest(folder: Path, manifest: dict[str, Any], say: Callable[[str], None]) -> None:
+def write_manifest(folder: Path, manifest: dict[str, Any], say: Callable[[str], object]) -> None:
     """Write it with the date of the family's first run, the date its policy was changed since, and what it replaces."""
     path = folder / FILE
     before = _before(path)

@@ -45,10 +45,10 @@ def plan_sweep(jobs: Sequence[Job], watch: Watch, probe: bool = True) -> str:
 
 def _steps(run: Run, variants: Collection[Variant]) -> list[Step]:
     """The forward passes that something is missing for."""
-    source, found = run.source(), []
+    found = []
     models = {identity(n.encoder): str(v.labels["model"]) for v in variants for n in v.retriever.needs()}
     for (name, task), (need, _) in passes(variants).items():
-        work = source.missing(need.encoder, run.tasks[task].evalset)
+        work = run.source.missing(need.encoder, run.tasks[task].evalset)
         poolings = [str(v.labels["pooling"]) for v in variants if name in _encoders(v)]
         if work.texts:
             found.append(Step(need, models[name], task, tuple(dict.fromkeys(poolings)), work, None))
@@ -73,10 +73,10 @@ def _reason(outcome: Any) -> Probed | str:
 
 def _widths(run: Run, steps: Sequence[Step]) -> dict[str, int]:
     """Dimensions of each model: of its stored vectors, as probed, else as its card says."""
-    source, found = run.source(), {}
+    found = {}
     for variant in run.plan.variants:
         for need in variant.retriever.needs():
-            stored = source.width(need) or variant.card.get("dims")
+            stored = run.source.width(need) or variant.card.get("dims")
             if isinstance(stored, int):
                 found[identity(need.encoder)] = stored
     probed = {identity(s.need.encoder): s.probed.width for s in steps if isinstance(s.probed, Probed)}

@@ -31,6 +31,9 @@ class Watch:
     def advance(self, work: float) -> None:
         """So many characters were encoded."""
 
+    def forgo(self, work: float) -> None:
+        """So many characters will not be encoded: their forward pass failed."""
+
     def finished(self, line: str, status: str) -> None:
         """A job ended with its permanent line; status is ok, skipped or failed."""
 
@@ -87,6 +90,10 @@ class Plain(Watch):
     def advance(self, work: float) -> None:
         """Count what was encoded."""
         self._phase.advance(work, self._clock())
+
+    def forgo(self, work: float) -> None:
+        """Wait for less."""
+        self._phase.work -= work
 
     def finished(self, line: str, status: str) -> None:
         """Count the job and write its line."""

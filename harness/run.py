@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,6 +78,7 @@ class Run:
         """Key of the variant's quality record."""
         return self.keys[id(variant)]
 
+    @cached_property
     def source(self) -> StoredVectors:
         """The store as this process sees it: to count what is missing, never to encode."""
         ground = self.ground
@@ -122,10 +124,9 @@ class Run:
         return sum(n * (item * width + 24) for n, width in rows)
 
     def _work(self, variants: Iterable[Variant]) -> list[tuple[str, Work]]:
-        source, wanted = self.source(), passes(variants)
         return [
-            (encoder, source.missing(need.encoder, self.tasks[task].evalset))
-            for (encoder, _), (need, task) in wanted.items()
+            (encoder, self.source.missing(need.encoder, self.tasks[task].evalset))
+            for (encoder, _), (need, task) in passes(variants).items()
         ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +14,15 @@ from harness.manifest import manifest_of, variant_entry, write_manifest
 from harness.measure import untimed
 from harness.parts import digest, identity, name_of
 from harness.plan import Variant
+from harness.precision import Parity
 from harness.progress import Watch
 from harness.protocols import Batch
-from harness.run import Run, ground_of, headline, named, run_of
+from harness.run import Run, ground_of, headline, named, passes, run_of
 from harness.shelf import open_store
 from harness.store import check_writable
 from harness.timing import load
 from harness.types import HarnessError, Lost, Record
-from harness.worker import Clock, Pass, Score, Task, lost
+from harness.worker import Clock, Pass, Score, Task, Trial, lost
 
 
 @dataclass(frozen=True)
@@ -46,30 +47,35 @@ def run_sweep(jobs: Sequence[Job], command: str, watch: Watch) -> Outcome:
     ground = ground_of(jobs, watch)
     encoded = computed = 0
     settled = False
+    say: Callable[[str], object] = watch.say
     while not settled:  # once more where dtype=auto had to go back to float32
         run = run_of(jobs, ground)
-        manifest = _manifest(run, jobs, command)
+        manifest = _manifest(run, jobs, command, say)
         check_writable(Path(run.config["results_dir"]))
         open_store(ground.store, watch.say)
         pending = run.todo()
         check_writable(ground.store, run.store_bytes(pending.values()))
         settled = _evaluate_all(run, pending)
-        encoded, computed = encoded + run.encoded, computed + run.computed
-    write_manifest(run.folder, manifest, watch.say)
+        encoded, computed, say = encoded + run.encoded, computed + run.computed, _unsaid
+    write_manifest(run.folder, manifest, watch.say if run.alone else _unsaid)
     if run.config["timing"]["scenario"] != "none":
         computed += _time_all(run)
     done = _outcome(run, computed, encoded, {key for v in manifest["variants"] for key in v["timings"].values()})
     return replace(done, seconds=time.monotonic() - begun)
 
 
-def _manifest(run: Run, jobs: Sequence[Job], command: str) -> dict[str, Any]:
-    run.watch.say(headline(run))
+def _unsaid(line: str) -> None:
+    """What was said when the sweep began."""
+
+
+def _manifest(run: Run, jobs: Sequence[Job], command: str, say: Callable[[str], object]) -> dict[str, Any]:
+    say(headline(run))
     manifest = manifest_of(run.plan, jobs, {name: task.evalset for name, task in run.tasks.items()}, command)
     manifest["variants"] = [
         variant_entry(v, run.key(v), run.bench.keys(v, run.tasks[v.task].evalset)) for v in run.plan.variants
     ]
     if not run.alone:  # a sweep can be reported after a kill; a single run that does not apply leaves nothing
-        write_manifest(run.folder, manifest, run.watch.say)
+        write_manifest(run.folder, manifest, say)
     return manifest
 
 
@@ -87,10 +93,15 @@ def _evaluate_all(run: Run, pending: Mapping[str, Variant]) -> bool:
             if isinstance(job, Score):
                 task = run.tasks[job.variant.task]
                 _keep(run, _lost(job, task, outcome) if isinstance(outcome, Lost) else outcome)
-            elif isinstance(outcome, Lost) or outcome.refused:
+            elif isinstance(outcome, Lost):
                 stopped.add((identity(job.need.encoder), job.task))
-                settled = settled and isinstance(outcome, Lost)
                 _without_vectors(run, job, outcome, pending)
+            elif isinstance(job, Pass):
+                run.watch.forgo(run.source.missing(job.need.encoder, run.tasks[job.task].evalset).characters)
+            elif outcome is not None and not outcome.holds:
+                settled = False
+                stopped.update((identity(job.need.encoder), task) for task in run.tasks)
+                _say_refused(run, job, outcome)
     return settled
 
 
@@ -103,21 +114,30 @@ def _batches(pending: Mapping[str, Variant], stopped: Collection[tuple[str, str]
     return [Batch(f"{_model(group)}-{name[:6]}", _jobs(group, stopped)) for name, group in groups.items()]
 
 
-def _jobs(group: Mapping[str, Variant], stopped: Collection[tuple[str, str]]) -> Iterator[Pass | Score]:
-    """For each eval set the forward passes, then the variants; none whose pass did not come through."""
+def _jobs(group: Mapping[str, Variant], stopped: Collection[tuple[str, str]]) -> Iterator[Trial | Pass | Score]:
+    """What `dtype=auto` asks first; then for each eval set the forward passes and the variants whose passes came
+    through.
+    """
+    for need, task in passes(v for v in group.values() if v.auto).values():
+        yield Trial(need, task)
     for task in dict.fromkeys(v.task for v in group.values()):
         mine = {key: v for key, v in group.items() if v.task == task}
-        needs = {identity(n.encoder): (n, v.auto) for v in mine.values() for n in v.retriever.needs()}
-        for need, auto in needs.values():
-            yield Pass(need, task, auto)
-        if not any((name, task) in stopped for name in needs):
+        needed = passes(mine.values())
+        for place, (need, _) in needed.items():
+            if place not in stopped:
+                yield Pass(need, task)
+        if not any(place in stopped for place in needed):
             yield from (Score(variant, key) for key, variant in mine.items())
 
 
-def _without_vectors(run: Run, job: Pass, outcome: Any, pending: Mapping[str, Variant]) -> None:
-    if not isinstance(outcome, Lost):
-        run.watch.say(f"{_model(pending)}: dtype=auto goes back to float32; {outcome.refused.said} with bfloat16")
-        return
+def _say_refused(run: Run, job: Trial, parity: Parity) -> None:
+    name = identity(job.need.encoder)
+    model = next(str(v.labels["model"]) for v in run.plan.variants if (name, v.task) in passes([v]))
+    run.watch.say(f"{model}: dtype=auto goes back to float32; {parity.said} on {job.task}")
+
+
+def _without_vectors(run: Run, job: Trial | Pass, outcome: Lost, pending: Mapping[str, Variant]) -> None:
+    """Fail the variants whose forward pass took its process down."""
     encoder = identity(job.need.encoder)
     for key, variant in pending.items():
         if variant.task == job.task and encoder in [identity(n.encoder) for n in variant.retriever.needs()]:

@@ -31,18 +31,18 @@ class Task(NamedTuple):
     tasktype: Any
 
 
-class Pass(NamedTuple):
-    """Encode an eval set with one model for all planned poolings. `auto`: bfloat16 is on trial. Outcome: `Passed`."""
+class Trial(NamedTuple):
+    """See whether bfloat16 gives the model's vectors. Outcome: its `Parity`, None where the model does not run."""
 
     need: Need
     task: str
-    auto: bool
 
 
-class Passed(NamedTuple):
-    """`refused`: why nothing was encoded, since bfloat16 does not give the model's vectors."""
+class Pass(NamedTuple):
+    """Encode an eval set with one model for all planned poolings. No outcome: each variant finds its vectors or not."""
 
-    refused: Parity | None = None
+    need: Need
+    task: str
 
 
 class Score(NamedTuple):
@@ -103,6 +103,8 @@ class Worker:
 
     def do(self, job: Any) -> Any:
         """The outcome of a job of one of the kinds above."""
+        if isinstance(job, Trial):
+            return self._try(job)
         if isinstance(job, Pass):
             return self._encode(job)
         if isinstance(job, Probe):
@@ -124,15 +126,18 @@ class Worker:
         rate = sum(map(len, chosen)) / (time.perf_counter() - warm)
         return Probed(opened - start, rate, width, float(psutil.Process().memory_info().rss))
 
-    def _encode(self, job: Pass) -> Passed:
-        evalset = self.setup.tasks[job.task].evalset
+    def _try(self, job: Trial) -> Parity | None:
         try:
-            if job.auto and not (parity := self.parities.measured(job.need, evalset)).holds:
-                return Passed(parity)
-            self.source.fill(job.need.encoder, evalset)
+            return self.parities.measured(job.need, self.setup.tasks[job.task].evalset)
+        except PART_ERRORS:  # the forward pass meets it again
+            traceback.print_exc()
+        return None
+
+    def _encode(self, job: Pass) -> None:
+        try:
+            self.source.fill(job.need.encoder, self.setup.tasks[job.task].evalset)
         except PART_ERRORS:  # each variant meets it again, and says whether it concerns it
             traceback.print_exc()
-        return Passed()
 
     def _score(self, job: Score) -> Record:
         variant, task = job.variant, self.setup.tasks[job.variant.task]

@@ -63,7 +63,7 @@ MAP = {
     "report": {"page", "parts", "plots", "record", "store", "table", "candidates"},
     "terminal": {"forward", "launch", "parts", "progress", "table", "timing", "wording"},
     "runner": {
-        "launch", "manifest", "measure", "parts", "plan", "progress", "protocols", "run", "shelf", "store", "timing", "worker",
+        "launch", "manifest", "measure", "parts", "plan", "precision", "progress", "protocols", "run", "shelf", "store", "timing", "worker",
     },
     "options": set(),
     "cli": {

@@ -42,7 +42,7 @@ class Local:
 
     def run(self, batches: Sequence[Batch], start: Start, desk: Desk) -> Iterator[Done]:
         """Outcomes as they finish. Closed early, it lets each process store what it has in hand, then ends it."""
-        lanes, waiting = self._lanes(start, desk), deque(batches)
+        lanes, waiting = self._lanes(len(batches), start, desk), deque(batches)
         try:
             while True:
                 for lane in lanes:
@@ -57,10 +57,11 @@ class Local:
         finally:
             _close(lanes, desk)
 
-    def _lanes(self, start: Start, desk: Desk) -> list[_Lane]:
+    def _lanes(self, batches: int, start: Start, desk: Desk) -> list[_Lane]:
         number = desk.lanes if self.workers is None else self.workers
         if number < 1 or self.timeout_s <= 0 or (self.memory_gb is not None and self.memory_gb <= 0):
             raise HarnessError(f"executor={self}: workers, timeout_s and memory_gb must be above 0")
+        number = min(number, batches)
         threads = max(1, _cores() // number) if number > desk.lanes else 0
         return [_Lane(self, start, desk, (i, threads)) for i in range(number)]
 
@@ -81,7 +82,6 @@ class _Lane:
 
     def take(self, batch: Batch) -> bool:
         """Begin a batch in a process of its own; whether it has a job."""
-        self.stop()
         self.batch, self.jobs = batch, iter(batch.jobs)
         name = re.sub(r"[^\w.-]+", "-", batch.name).strip("-")
         self.log = self.desk.logs / f"{name}.log"

@@ -1,4 +1,4 @@
-"""An encoder that raises, is killed for memory, or hangs; the hashing encoder otherwise."""
+"""An encoder that raises, is killed, eats memory or hangs; the hashing encoder otherwise."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.types import Encoded, Role, Traits
 
 @dataclass(frozen=True)
 class Misbehaving:
-    """`how` is raises, killed or hangs."""
+    """`how` is raises, killed, eats, hangs or fine."""
 
     how: str
 
@@ -51,4 +51,8 @@ class OpenMisbehaving:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "hangs":
             time.sleep(600)
+        held = []
+        while self.how == "eats":
+            held.append(bytearray(100_000_000))
+            time.sleep(0.05)
         return Hashing().open("cpu").encode(texts, role, poolings, batch_size)
