@@ -192,7 +192,8 @@ def _line(record: Record) -> str:
     start = f"{named(record.labels)} on {record.labels['task']}:"
     if record.status == "ok":
         return f"{start} {record.values['main']} {record.values['main_score']:.4f}"
-    return f"{start} {record.status.upper()} {record.reason}"
+    log = f" (log: {record.provenance['log']})" if "log" in record.provenance else ""
+    return f"{start} {record.status.upper()} {record.reason}{log}"
 
 
 def _outcome(run: Run, computed: int, encoded: int, timings: Collection[str]) -> Outcome:

@@ -130,6 +130,7 @@ def summary(outcome: Any, decision: Mapping[str, Any], paths: Sequence[Path], wo
     failed = _lost([c for c in decision["candidates"] if c["score"] is None])
     if outcome.failed:
         failed.append(f"          try these again: harness run {words} retry=failed")
+        failed.append(f"          what they wrote last: {outcome.folder / 'logs'}")
     names = ("Report", "Decision", "")
     where = [f"{name:10} {path}" for name, path in zip(names, paths, strict=True)]
     return "\n".join(

@@ -149,6 +149,7 @@ class Worker:
         except HarnessError as error:
             return lost(job, task, "failed", str(error))
         except Exception as error:  # noqa: BLE001  one job's bug must not stop the others; the traceback is kept
+            traceback.print_exc()  # into the process's log
             reason = f"{type(error).__name__}: {first_line(error)}"
             return lost(job, task, "failed", reason, {"traceback": traceback.format_exc()})
         means = {name: _mean(scores) for name, scores in result.per_query.items()}

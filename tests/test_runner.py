@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -258,3 +259,57 @@ def test_two_models_of_one_name_get_their_own_scores_labels_and_overlap() -> Non
     assert all(row["overlap_at_10"] is not None for row in found)
     by_model = {row["model"]: row["ndcg_at_10"] for row in found if row["quantization"] == "float32"}
     assert len(set(by_model.values())) == 2
+
+
+# Samples -------------------------------------------------------------------------------------------------------
+
+
+def test_a_sample_is_marked_has_a_folder_of_its_own_and_leaves_the_full_run_alone() -> None:
+    words = ("model=hashing,bm25",)
+    full = sweep(*words)
+    before = {p.name: p.read_bytes() for p in (full.folder / "records").iterdir()}
+    said: list[str] = []
+    sample = sweep(*words, "limit_queries=2", "limit_docs=4", said=said)
+    assert sample.folder.name == f"{full.folder.name}-sample"
+    assert "tiny [2 of 4 queries, 4 of 6 documents]" in said[0]
+    assert {row["sample"] for row in table_of(sample)} == {"2 of 4 queries, 4 of 6 documents"}
+    assert {row["queries"] for row in table_of(sample)} == {2}
+    assert {row["sample"] for row in table_of(full)} == {""}
+    assert {p.name: p.read_bytes() for p in (full.folder / "records").iterdir()} == before
+
+
+@pytest.mark.parametrize("word", ["limit_queries=0", "limit_docs=many", "limit_queries=1.5"])
+def test_a_limit_that_is_no_count_is_refused(word: str) -> None:
+    with pytest.raises(HarnessError, match=word.partition("=")[0]):
+        sweep("model=bm25", word)
+
+
+# What is refused before work is lost ---------------------------------------------------------------------------
+
+
+def test_a_disk_that_is_too_small_is_said_before_anything_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.store.shutil.disk_usage", lambda folder: SimpleNamespace(free=100))
+    with pytest.raises(HarnessError, match="MB free"):
+        sweep("model=hashing")
+    assert not list(Path("results").rglob("*.shard"))
+
+
+def test_a_store_of_an_older_version_is_set_aside_with_one_line() -> None:
+    old = Path("results/store/vectors/0123/4567")
+    old.mkdir(parents=True)
+    (old / "a.shard").write_bytes(b"x" * 1000)
+    said: list[str] = []
+    assert sweep("model=hashing", said=said).done == 1
+    assert sum("older version" in line for line in said) == 1
+    assert Path("results/store/vectors.schema-1/0123/4567/a.shard").exists()
+
+
+def test_files_of_a_model_that_change_while_the_sweep_runs_are_refused(tmp_path: Path) -> None:
+    from harness.encoders.sentence_transformer import SentenceTransformer
+    from tests.encoders.folders import static
+
+    part = SentenceTransformer(path=str(static(tmp_path / "model")))
+    part.content()
+    (tmp_path / "model" / "modules.json").write_text((tmp_path / "model" / "modules.json").read_text() + " ")
+    with pytest.raises(HarnessError, match="changed while the sweep ran"):
+        part.open("cpu")

@@ -143,7 +143,7 @@ class _Lane:
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         args = (theirs, self.start, self.place, self.log)
-        self.process = context.Process(target=_serve, args=args, name=str(self.log.stem), daemon=True)
+        self.process = context.Process(target=_serve, args=args, name=str(self.log.stem))
         # An interrupt between start and `_serve` would print a traceback: the process inherits the block.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
