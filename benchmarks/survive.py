@@ -1,7 +1,8 @@
 """kill -9 of the parent or of a worker at random moments of a sweep; then the same command again.
 
-For each kill: are the records, byte for byte, those of an undisturbed sweep, and how many texts went through the
-model a second time? Two sweeps at once over one store come last. Works in the folder given, which must be new.
+For each kill: are the records, byte for byte, those of an undisturbed sweep, and how many stored texts went through
+the model a second time? What the process had in hand, one store batch at most, is not stored and so encoded again. Two
+sweeps at once over one store come last. Give a new folder to work in and the SciFact folder in BEIR layout.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from pathlib import Path
 import psutil
 
 WORDS = [
-    "model=all-minilm-l6-v2,wordllama,bm25", "pooling=native,max", "dim=full,128", "quantization=float32,int8,binary",
-    "task=helpdesk", "timing=none", "retry=failed", "sweep=survive",
-    "grid.exclude=[{model:[wordllama,bm25],pooling:max}]",
+    "model=all-minilm-l6-v2", "+model.max_tokens=32", "pooling=native,max", "dim=full,128",
+    "quantization=float32,int8,binary", "task=scifact", "limit_docs=2000", "limit_queries=50", "timing=none",
+    "retry=failed", "sweep=survive", "task_path=../tasks",
 ]  # fmt: skip
 
 
@@ -78,8 +79,11 @@ def main() -> None:
     """Print one table line a kill."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("scifact", type=Path)
     parser.add_argument("--kills", type=int, default=20)
     args = parser.parse_args()
+    (args.folder / "tasks").mkdir(parents=True)
+    (args.folder / "tasks" / "scifact.yaml").write_text(f"path: {args.scifact.resolve()}\ntype: retrieval\n")
     dice = random.Random(7)  # noqa: S311  which moments, not a secret
     begun = time.perf_counter()
     total = finish(start(args.folder / "whole"))
