@@ -68,10 +68,11 @@ def kill(process: subprocess.Popen[str], what: str) -> str:
         process.send_signal(signal.SIGKILL)
         process.wait()
         return "parent"
-    children = psutil.Process(process.pid).children(recursive=True)
-    if not children:
+    try:
+        children = psutil.Process(process.pid).children(recursive=True)
+        max(children, key=lambda child: child.memory_info().rss).send_signal(signal.SIGKILL)
+    except (psutil.NoSuchProcess, ValueError):  # none lives now
         return "worker (none alive)"
-    max(children, key=lambda child: child.memory_info().rss).send_signal(signal.SIGKILL)
     return "worker"
 
 

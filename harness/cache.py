@@ -8,8 +8,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from harness.parts import did_you_mean
-from harness.shard import read_shard
+from harness.shard import Shard, read_shard
 from harness.shelf import clear_abandoned
 from harness.store import read_json
 from harness.types import HarnessError
@@ -17,14 +19,16 @@ from harness.wording import ABSENT, size, whole
 
 _COLUMNS = ("model", "id", "poolings", "eval set", "vectors", "size", "last used")
 _NUMBERS = ("vectors", "size")
+_OTHER = "other"  # texts encoded outside an eval set
 
 
 class Entry(NamedTuple):
     """Vectors of one model and pooling for one side of an eval set.
 
     model: its label; id: the first 8 digits of its identity, which also tells library versions and dtypes apart.
-    evalset and role are empty for what no header names: damaged files, and texts encoded outside an eval set.
-    bytes: all files; damaged: those of them set aside. used: when vectors were last added.
+    evalset and role are empty for damaged files, whose header names none; evalset is "other" for texts encoded
+    outside an eval set. vectors: a text that several shards hold counts for the one it is served from. bytes: all
+    files; damaged: those of them set aside. used: when vectors were last added. dtype: of the rows on disk.
     """
 
     model: str
@@ -36,6 +40,7 @@ class Entry(NamedTuple):
     bytes: int
     used: date
     damaged: int
+    dtype: str
 
 
 class Pruned(NamedTuple):
@@ -54,15 +59,15 @@ def entries(store: Path) -> list[Entry]:
     """What the store holds, by model, eval set, pooling and role; vectors of an older schema are no entries."""
     groups: dict[tuple[str, ...], list[Entry]] = {}
     for _, one in _files(store):
-        groups.setdefault((one.model, one.id, one.evalset, one.pooling, one.role), []).append(one)
+        groups.setdefault((*_row_of(one), one.pooling, one.role), []).append(one)
     return [_sum(groups[key]) for key in sorted(groups)]
 
 
 def cache_text(entries: Sequence[Entry], store: Path) -> str:
     """A table by model and eval set with totals; then what is of no use any more."""
-    groups: dict[tuple[str, str, str], list[Entry]] = {}
+    groups: dict[tuple[str, ...], list[Entry]] = {}
     for entry in entries:
-        groups.setdefault((entry.model, entry.id, entry.evalset), []).append(entry)
+        groups.setdefault(_row_of(entry), []).append(entry)
     aside = sum(path.stat().st_size for path in _set_aside(store))
     damaged = sum(entry.damaged for entry in entries)
     lines = _aligned([_row(group) for group in groups.values()]) if groups else [f"no vectors in {store}"]
@@ -122,21 +127,43 @@ def _files(store: Path) -> Iterator[_File]:
         about = _about(home)
         for shelf in _folders(home):
             pooling = about.get("poolings", {}).get(shelf.name, shelf.name[:8])
-            for path in sorted(p for p in shelf.iterdir() if p.suffix in (".shard", ".damaged")):
+            shards = _shards(shelf)
+            served = _served([shard for shard in shards.values() if shard is not None])
+            for path, shard in shards.items():
                 with suppress(FileNotFoundError):  # a running sweep has set it aside
-                    yield _File(path, _entry(path, home, about, str(pooling)))
+                    entry = _entry(path, shard, home.name[:8], about)
+                    yield _File(path, entry._replace(pooling=str(pooling), vectors=served.get(path, 0)))
 
 
-def _entry(path: Path, home: Path, about: dict[str, Any], pooling: str) -> Entry:
+def _shards(shelf: Path) -> dict[Path, Shard | None]:
+    """The files of a shelf in the order it serves them; None for what is damaged."""
+    found: dict[Path, Shard | None] = {}
+    for path in sorted(p for p in shelf.iterdir() if p.suffix in (".shard", ".damaged")):
+        with suppress(FileNotFoundError):
+            found[path] = read_shard(path) if path.suffix == ".shard" else None
+    return found
+
+
+def _served(shards: Sequence[Shard]) -> dict[Path, int]:
+    """How many texts each shard is the first to hold."""
+    if not shards:
+        return {}
+    _, first = np.unique(np.concatenate([shard.keys for shard in shards]), return_index=True)
+    ends = np.cumsum([shard.head.n for shard in shards])
+    counts = np.bincount(np.searchsorted(ends, first, side="right"), minlength=len(shards))
+    return {shard.path: int(n) for shard, n in zip(shards, counts, strict=True)}
+
+
+def _entry(path: Path, shard: Shard | None, digits: str, about: dict[str, Any]) -> Entry:
+    """Of one file, without its pooling and the number of its vectors."""
     stat = path.stat()
     used = about.get("used") or datetime.fromtimestamp(stat.st_mtime, UTC).date()
-    model, digits = str(about.get("model") or home.name[:8]), home.name[:8]
-    shard = read_shard(path) if path.suffix == ".shard" else None
+    damaged = stat.st_size if path.suffix == ".damaged" else 0
+    one = Entry(str(about.get("model") or digits), digits, "", "", "", 0, stat.st_size, used, damaged, "")
     if shard is None:
-        damaged = stat.st_size if path.suffix == ".damaged" else 0
-        return Entry(model, digits, pooling, "", "", 0, stat.st_size, used, damaged)
+        return one
     name, _, role = shard.head.origin.rpartition(" ")
-    return Entry(model, digits, pooling, name, role, shard.head.n, stat.st_size, used, 0)
+    return one._replace(evalset=name or _OTHER, role=role, dtype=shard.head.dtype)
 
 
 def _about(home: Path) -> dict[str, Any]:
@@ -161,10 +188,16 @@ def _sum(group: Sequence[Entry]) -> Entry:
     return group[0]._replace(vectors=vectors, bytes=used, damaged=damaged, used=max(e.used for e in group))
 
 
+def _row_of(entry: Entry) -> tuple[str, ...]:
+    """What entries of one row share; files set aside have a row of their own."""
+    return entry.model, entry.id, entry.evalset, "damaged" if entry.damaged else ""
+
+
 def _row(group: Sequence[Entry]) -> tuple[str, ...]:
     one = _sum(group)
     poolings = ", ".join(sorted({e.pooling for e in group}))
-    shown = (one.model, one.id, poolings, one.evalset or ABSENT)
+    model = f"{one.model} ({one.dtype})" if one.dtype == "float16" else one.model
+    shown = (model, one.id, poolings, "damaged" if one.damaged else one.evalset or ABSENT)
     return (*shown, whole(one.vectors), size(one.bytes), one.used.isoformat())
 
 

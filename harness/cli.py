@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness import __version__
-from harness.options import parser_of, sweep_folders, take_flag
+from harness.options import cache_options, parser_of, sweep_folders, take_flag
 from harness.types import HarnessError
 
 USAGE, SOME_FAILED, CHANGED, NO_DECISION, INTERRUPTED = 1, 2, 3, 4, 130
@@ -86,9 +86,11 @@ def _run(words: list[str]) -> int:
     jobs = launch.compose(words)
     from harness.policy import read_policy
     from harness.runner import run_sweep
+    from harness.store import check_place
 
     config = jobs[0].config
     read_policy(config["policy"])
+    check_place(Path(config["reports_dir"]), "reports_dir")
     with _watch(plain) as watch:
         outcome = run_sweep(jobs, f"harness run {shlex.join(words)}".strip(), watch)
     decision, paths = _report(outcome.folder, None, Path(config["reports_dir"]))
@@ -119,14 +121,11 @@ def _plan(words: list[str]) -> int:
 def _cache(words: list[str]) -> int:
     """stored vectors by model and eval set: sizes, and --prune"""
     parser = parser_of("cache", _cache)
-    parser.add_argument("--store-dir", default="results/store", help="where vectors lie (results/store)")
-    parser.add_argument("--prune", action="store_true", help="delete what the options below choose")
-    parser.add_argument("--model", help="vectors of this model")
-    parser.add_argument("--evalset", help="vectors that were made for this eval set")
-    parser.add_argument("--older-than", type=float, metavar="DAYS", help="vectors last used so long ago")
-    parser.add_argument("--damaged", action="store_true", help="files set aside as damaged or of an older schema")
-    parser.add_argument("--all", action="store_true", help="everything")
+    cache_options(parser)
     args = parser.parse_args(words)
+    if args.names:
+        name = args.names[0]
+        raise HarnessError(f"cache: {name!r} alone says too little; say --model {name} or --evalset {name}")
     from harness.cache import cache_text, entries, prune
 
     store = Path(args.store_dir)

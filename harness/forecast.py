@@ -23,6 +23,7 @@ _RECORD_BYTES = (5e3, 6e4)
 _PROCESS_BYTES = (0.3e9, 0.8e9)
 _KEY_BYTES = 24
 _LISTED = 30
+_NONE = ("-", None)  # of a model without vectors
 _AXES = ("model", "pooling", "dim", "quantization", "index", "task", "batch_size")
 
 
@@ -51,12 +52,21 @@ class Step(NamedTuple):
     probed: Probed | str | None
 
 
+class Timing(NamedTuple):
+    """One group of measurements: the model it runs ("" for none), how many texts it takes, and what searching for one
+    of them multiplies.
+    """
+
+    model: str
+    texts: int
+    flop: float = 0.0
+
+
 class Sketch(NamedTuple):
     """What there is to forecast from.
 
-    pending: variants without a record; timings: for each group of measurements the model it runs ("" for
-    none) and how many texts it takes; widths: dimensions of models by encoder identity; item_bytes: of a stored
-    component.
+    pending: variants without a record; timings: groups of measurements; widths: dimensions of models by encoder
+    identity; item_bytes: of a stored component.
     """
 
     sweep: str
@@ -68,7 +78,7 @@ class Sketch(NamedTuple):
     evalsets: Mapping[str, EvalSet]
     widths: Mapping[str, int]
     item_bytes: int
-    timings: Sequence[tuple[str, int]]
+    timings: Sequence[Timing]
 
 
 def forecast(sketch: Sketch) -> str:
@@ -89,7 +99,7 @@ def forecast(sketch: Sketch) -> str:
 def _grid(variants: Collection[Variant]) -> list[str]:
     """The values of each axis that has more than one."""
     held = [dict(v.labels) | {"task": v.task, "batch_size": v.batch_size} for v in variants]
-    axes = {axis: list(dict.fromkeys(str(one[axis]) for one in held)) for axis in _AXES}
+    axes = {axis: list(dict.fromkeys(str(one[axis]) for one in held if one[axis] not in _NONE)) for axis in _AXES}
     return [f"  {axis:12}  {', '.join(values)}" for axis, values in axes.items() if len(values) > 1]
 
 
@@ -132,18 +142,24 @@ def _time(sketch: Sketch, run: Mapping[str, Variant]) -> str:
     for variant in run.values():
         total = total.plus(_scoring(variant, sketch))
     rates = {s.model: s.probed.characters_per_s for s in sketch.steps if isinstance(s.probed, Probed)}
-    for model, texts in sketch.timings:
+    for model, texts, flop in sketch.timings:
         slow = 2000 / rates[model] if model in rates else 0.0  # texts of some 500 words
-        total = total.plus(Range(texts * _CALL_S[0], texts * (_CALL_S[1] + slow)))
+        fast, long = (call + flop / rate for call, rate in zip(_CALL_S, _FLOPS, strict=True))
+        total = total.plus(Range(texts * fast, texts * (long + slow)))
     unknown = [s.model for s in sketch.steps if not isinstance(s.probed, Probed)]
     return _spoken(total) + (f", and the forward passes of {', '.join(dict.fromkeys(unknown))}" if unknown else "")
 
 
 def _scoring(variant: Variant, sketch: Sketch) -> Range:
     evalset = sketch.evalsets[variant.task]
-    widths = [sketch.widths.get(identity(n.encoder), 768) for n in variant.retriever.needs()] or [32]
-    flops = 2.0 * len(evalset.documents) * len(evalset.queries) * max(widths)
-    return Range(_VARIANT_S[0] + flops / _FLOPS[0], _VARIANT_S[1] + flops / _FLOPS[1])
+    flop = len(evalset.queries) * product_flop(variant, sketch.widths, len(evalset.documents))
+    return Range(_VARIANT_S[0] + flop / _FLOPS[0], _VARIANT_S[1] + flop / _FLOPS[1])
+
+
+def product_flop(variant: Variant, widths: Mapping[str, int], documents: int) -> float:
+    """Floating-point operations of one query against so many documents; `widths` as in `Sketch`."""
+    known = [widths.get(identity(n.encoder), 768) for n in variant.retriever.needs()] or [32]
+    return 2.0 * documents * max(known)
 
 
 def _disk(sketch: Sketch, run: Mapping[str, Variant]) -> Range:

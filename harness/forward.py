@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,12 @@ from harness.protocols import Encoder, Need, OpenEncoder, Pooling
 from harness.shelf import Incomplete, Keys, Shelf, text_keys
 from harness.store import read_json, write_json
 from harness.timing import versions
-from harness.types import Advanced, Encoded, EvalSet, Event, HarnessError, Role, Said, Vectors
+from harness.types import Advanced, Encoded, EvalSet, Event, HarnessError, Role, Said, Vectors, Working
 
 # What a kill can cost: texts and characters between two writes, some ten seconds of a small model on two cores.
 _STORE_TEXTS = 1024
 _STORE_CHARACTERS = 500_000
+_SIGN_CHARACTERS = 100_000  # between two signs of life
 # What a model or a pooling may raise without being at fault for more than its own variants.
 PART_ERRORS = (
     HarnessError, ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
@@ -38,8 +40,8 @@ class StoredVectors:
     """A `VectorSource` over one store folder; keeps one model open at a time.
 
     `tell` gets what a user should see, and the progress of each store batch once it is on disk. `dtype` is the
-    precision of the rows on disk. The same texts always fall into the same store batches, whatever is stored
-    already, so vectors do not depend on where an earlier run was killed.
+    precision of the rows on disk. A set of texts is always cut into the same store batches, and a store batch is
+    stored as a whole, so vectors do not depend on where an earlier run was killed.
     """
 
     def __init__(
@@ -108,20 +110,23 @@ class StoredVectors:
         if not any(lack.any() for lack in lacks.values()):
             return
         self._describe(encoder, poolings)
-        for part in store_batches(texts, keys):
+        parts = list(store_batches(texts, keys))
+        while parts:
+            part = parts.pop(0)
+            if any(self._shelf(encoder, p).joined() for p in lacks):  # another process fills it too: share the work
+                random.shuffle(parts)
+                lacks = {p: self._missing(self._shelf(encoder, p), keys) for p in lacks}
             wanted = [p for p, lack in lacks.items() if lack[part].any()]
             rows = part[np.any([lacks[p][part] for p in wanted], axis=0)] if wanted else part[:0]
             if not len(rows):
                 continue
-            chosen = [texts[i] for i in rows]
-            found = self._encode(encoder, chosen, role, wanted, texts)
-            for p in set(wanted) - set(found):
-                del lacks[p]
+            found = self._encode(encoder, [texts[i] for i in rows], role, wanted, texts)
+            lacks = {p: lack for p, lack in lacks.items() if p in found or p not in wanted}
             for p, vectors in found.items():
                 own = np.flatnonzero(lacks[p][rows])
                 kept = Vectors(vectors.rows[own], vectors.tokens[own], vectors.full_tokens[own])
                 self._shelf(encoder, p).append(keys[rows[own]], kept, origin)
-            self.tell(Advanced(len(rows), sum(map(len, chosen))))
+            self.tell(Advanced(len(rows)))
 
     def _encode(
         self, encoder: Encoder, chosen: list[str], role: Role, poolings: list[Pooling], texts: Sequence[str]
@@ -133,12 +138,17 @@ class StoredVectors:
         if before[0] and all(before):
             raise before[0]
         try:
-            model = self.opened(encoder)
-            encoded, poolings = _together(model, chosen, role, poolings)
-            columns = zip(poolings, encoded.vectors, strict=True)
-            found = {p: Vectors(v, encoded.tokens, encoded.full_tokens) for p, v in columns if np.isfinite(v).all()}
+            model, made = self.opened(encoder), list[Encoded]()
+            for piece in _pieces(chosen):
+                encoded, sound = _together(model, piece, role, poolings)
+                made = [e._replace(vectors=tuple(e.vectors[poolings.index(p)] for p in sound)) for e in made]
+                made, poolings = [*made, encoded], sound
+                self.tell(Working(sum(map(len, piece))))
+            tokens, full = (np.concatenate([getattr(e, name) for e in made]) for name in ("tokens", "full_tokens"))
+            columns = {p: np.concatenate([e.vectors[i] for e in made]) for i, p in enumerate(poolings)}
+            found = {p: Vectors(v, tokens, full) for p, v in columns.items() if np.isfinite(v).all()}
             if not found:
-                raise HarnessError("the model gives vectors that are not finite (NaN or inf). Try dtype=float32")
+                raise HarnessError("the model gives vectors that are not finite (NaN or inf): its weights or its dtype")
             return found
         except PART_ERRORS as error:
             for p in poolings:
@@ -185,17 +195,16 @@ class StoredVectors:
 
     def _mark_used(self, encoder: Encoder) -> None:
         """Date the vectors of a model, once a process, so that old ones can be pruned."""
-        path = self._home(encoder) / "about.json"
-        if path not in self._dated and path.exists():
-            about, today = read_json(path), datetime.now(UTC).date().isoformat()
-            if about["used"] != today:
-                write_json(path, about | {"used": today})
+        path, today = self._home(encoder) / "about.json", datetime.now(UTC).date().isoformat()
+        about = _read_about(path) if path not in self._dated else {}
+        if about and about.get("used") != today:
+            write_json(path, about | {"used": today})
         self._dated.add(path)
 
     def _describe(self, encoder: Encoder, poolings: Iterable[Pooling]) -> None:
         """Beside the vectors, for people and `harness cache`; identity never comes from here."""
         path = self._home(encoder) / "about.json"
-        known = read_json(path)["poolings"] if path.exists() else {}
+        known = _read_about(path).get("poolings", {})
         bare = encoder.bare()
         label = getattr(bare, "id", "") or Path(getattr(bare, "path", "")).name or name_of(bare)
         about = {"model": label, "encoder": describe(bare), "device": self.device, "dtype": self.dtype}
@@ -222,12 +231,36 @@ def _together(
 ) -> tuple[Encoded, list[Pooling]]:
     """One pass for all poolings, or for those that work on one text by themselves."""
     try:
-        return model.encode(texts, role, poolings, None), poolings
+        return _checked(model.encode(texts, role, poolings, None), texts), poolings
     except PART_ERRORS:
         sound = [p for p in poolings if len(poolings) > 1 and _works(model, texts[-1], role, p)]
         if len(sound) in (0, len(poolings)):
             raise
-        return model.encode(texts, role, sound, None), sound
+        return _checked(model.encode(texts, role, sound, None), texts), sound
+
+
+def _checked(encoded: Encoded, texts: Sequence[str]) -> Encoded:
+    """What was encoded, if it has one row a text."""
+    for column in (*encoded.vectors, encoded.tokens, encoded.full_tokens):
+        if len(column) != len(texts):
+            raise HarnessError(f"the model returned {len(column)} vectors for {len(texts)} texts")
+    return encoded
+
+
+def _pieces(texts: list[str]) -> Iterator[list[str]]:
+    """The texts of a store batch in runs of some characters, so that a slow model shows that it works."""
+    ends = np.cumsum([len(t) for t in texts]) // _SIGN_CHARACTERS
+    for name in np.unique(ends):
+        at = np.flatnonzero(ends == name)
+        yield texts[at[0] : at[-1] + 1]
+
+
+def _read_about(path: Path) -> dict[str, Any]:
+    """Empty where it is absent or damaged: it is for people alone."""
+    try:
+        return read_json(path)
+    except HarnessError:
+        return {}
 
 
 def _works(model: OpenEncoder, text: str, role: Role, pooling: Pooling) -> bool:

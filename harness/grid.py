@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from harness.launch import Job
@@ -47,12 +47,45 @@ def pruned(jobs: Sequence[Job]) -> list[Job]:
     """The jobs that match a rule of `grid.only`, where there are any, and none of `grid.exclude`.
 
     A rule names options and the value, or values, that each may have; all of them must fit. HarnessError for a
-    rule that is none, an option that no run has, and where nothing is left.
+    rule that is none or fits no job, an option that no run has, and where nothing is left.
     """
+    for name in ("exclude", "only"):
+        _check_rules(jobs, name)
     kept = [job for job in jobs if not _matches(job, "exclude", False) and _matches(job, "only", True)]
     if not kept:
         raise HarnessError("grid.exclude and grid.only leave nothing to run; loosen a rule")
     return kept
+
+
+def _check_rules(jobs: Sequence[Job], name: str) -> None:
+    """Refuse a rule that fits no job: a wrong value would leave out nothing without a word.
+
+    A rule of `exclude` on an option that has one value here is let be: an experiment was narrowed on the command line.
+    """
+    found: dict[str, tuple[dict[str, Any], bool]] = {}
+    for job in jobs:
+        for rule in _listed(job.config.get("grid"), name):
+            before = found.get(str(rule), (rule, False))[1]
+            fits = [_fits(job, f"grid.{name}", key, wanted) for key, wanted in rule.items()]
+            found[str(rule)] = rule, before or all(fits)
+    for rule in (rule for rule, fits in found.values() if not fits):
+        if name == "exclude" and any(len({_value(job, key) for job in jobs}) == 1 for key in rule):
+            continue
+        raise HarnessError(f"grid.{name}: {_unfit(jobs, rule)} Mend or drop the rule (grid.{name}=[] drops all)")
+
+
+def _unfit(jobs: Sequence[Job], rule: Mapping[str, Any]) -> str:
+    """What of the rule no job has, with the values that there are."""
+    for key, wanted in rule.items():
+        present = {_value(job, key) for job in jobs}
+        if not present & _values(wanted):
+            first = next(iter(_values(wanted)), "")
+            return f"no job has {key}={_shown(wanted)}. {did_you_mean(first, present)}"
+    return f"no job has {' and '.join(f'{key}={_shown(wanted)}' for key, wanted in rule.items())} together."
+
+
+def _shown(wanted: Any) -> str:
+    return f"[{', '.join(map(str, wanted))}]" if isinstance(wanted, list) else str(wanted)
 
 
 def _matches(job: Job, name: str, otherwise: bool) -> bool:
@@ -66,8 +99,15 @@ def _fits(job: Job, where: str, key: str, wanted: Any) -> bool:
     if key not in job.choices and key not in job.config:
         known = did_you_mean(key, [*job.choices, *job.config])
         raise HarnessError(f"{where} names {key!r}, which is no option of a run. {known}")
-    values: Iterable[Any] = wanted if isinstance(wanted, list) else [wanted]
-    return str(job.choices.get(key, job.config.get(key))) in {str(value) for value in values}
+    return _value(job, key) in _values(wanted)
+
+
+def _value(job: Job, key: str) -> str:
+    return str(job.choices.get(key, job.config.get(key)))
+
+
+def _values(wanted: Any) -> set[str]:
+    return {str(value) for value in (wanted if isinstance(wanted, list) else [wanted])}
 
 
 def _listed(grid: Any, name: str) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import sys
 from collections.abc import Sequence
@@ -50,6 +51,7 @@ def compose(words: Sequence[str]) -> list[Job]:
     except YAMLError as error:
         raise HarnessError(f"a file under configs/ is not YAML: {' '.join(str(error).split())}") from error
     _check_experiment(jobs[0].choices.get("experiment", "None"))
+    _check_folders(jobs)
     if any(job.config["trusted"] for job in jobs) and not any(w.startswith("trusted=") for w in given):
         raise HarnessError("trusted: a YAML cannot trust packages by itself; add trusted=[...] to the command")
     return jobs
@@ -94,6 +96,14 @@ def _check_experiment(name: str) -> None:
     if name != "None" and not any((folder / f"{name}.yaml").exists() for folder in folders):
         known = [path.stem for folder in folders for path in folder.glob("*.yaml")]
         raise HarnessError(f"experiment={name}: no such experiment. {did_you_mean(name, known)}")
+
+
+def _check_folders(jobs: Sequence[Job]) -> None:
+    for name in ("results_dir", "store_dir", "reports_dir"):
+        for value in (job.config[name] for job in jobs):
+            if not isinstance(value, str) or not value.strip():
+                given = "" if value is None else value
+                raise HarnessError(f"{name}={given}: expected a folder, such as {name}=./mine")
 
 
 def show(words: Sequence[str]) -> None:
@@ -143,6 +153,9 @@ def _one_line(error: Exception, words: Sequence[str]) -> HarnessError:
     unknown = re.search(r"Could not override '([^']+)'", str(error))
     if unknown:
         return HarnessError(_unknown(unknown.group(1).partition("@")[0]))
+    merged = re.search(r"Error merging override (grid\.\w+)=", text)
+    if merged:
+        return HarnessError(f"{merged.group(1)}: expected a list such as {merged.group(1)}=[{{model: bm25, dim: 64}}]")
     missing = re.search(r"Missing mandatory value.*?full_key: (\S+)", str(error), re.DOTALL)
     if missing:
         return HarnessError(f"{missing.group(1)} is needed: add {missing.group(1)}=VALUE")
@@ -152,8 +165,11 @@ def _one_line(error: Exception, words: Sequence[str]) -> HarnessError:
 def _unknown(key: str) -> str:
     group, _, inner = key.partition(".")
     if inner and group in _PART_GROUPS:
+        names = [name.removeprefix(f"{group}.") for name in _inside(group)]
+        near = [f"{group}.{name}" for name in difflib.get_close_matches(inner, names, n=3, cutoff=0.6)]
+        hint = f"Did you mean {' or '.join(near)}? " if near else ""
         return (
-            f"the chosen {group} YAML has no {inner!r}. To set a parameter that it leaves out: +{key}=VALUE; "
+            f"unknown option {key!r}. {hint}The chosen {group} YAML leaves it out; to set it anyway: +{key}=VALUE; "
             f"for a folder beside named models write configs/{group}/NAME.yaml"
         )
     return f"unknown option {key!r}. {did_you_mean(key, _inside(group) if inner else option_names())}"
@@ -163,12 +179,16 @@ _PART_GROUPS = ("model", "pooling", "reduction", "quantization", "index", "execu
 
 
 def _inside(group: str) -> list[str]:
-    """Dotted names of a group's own options, from its built-in files; the top-level names where it has none."""
+    """Dotted names of a group's own options, from its built-in files or its node in config.yaml; the top-level names
+    where it has none.
+    """
     import yaml
 
     found: list[str] = []
-    for path in sorted((shipped("configs") / group).glob("*.yaml")):
-        for key, value in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).items():
+    main = yaml.safe_load((shipped("configs") / "config.yaml").read_text(encoding="utf-8")).get(group)
+    files = [yaml.safe_load(p.read_text(encoding="utf-8")) for p in sorted((shipped("configs") / group).glob("*.yaml"))]
+    for held in (main if isinstance(main, dict) else {}, *files):
+        for key, value in (held or {}).items():
             found += [f"{group}.{key}.{k}" for k in value] if isinstance(value, dict) else [f"{group}.{key}"]
     return found or option_names()
 

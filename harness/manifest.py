@@ -16,7 +16,7 @@ from harness.launch import Job
 from harness.plan import Plan, Variant, sweep_name
 from harness.policy import read_policy
 from harness.store import read_json, write_json
-from harness.superseded import said, superseded
+from harness.superseded import comparable, retired, said, superseded
 from harness.timing import machine
 from harness.types import EvalSet, HarnessError
 
@@ -89,7 +89,9 @@ def write_manifest(folder: Path, manifest: dict[str, Any], say: Callable[[str], 
     path = folder / FILE
     before = _before(path)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    gone = superseded(before, manifest, now) if before else []
+    keys = {path.stem for path in (folder / "records").glob("*.record")}
+    gone = superseded(before, manifest, now, keys.__contains__) if before else []
+    former = retired(before, manifest, keys.__contains__) if before else []
     for line in said(gone, now):
         say(line)
     if before and _members(before) != _members(manifest):
@@ -99,17 +101,19 @@ def write_manifest(folder: Path, manifest: dict[str, Any], say: Callable[[str], 
     changed = before.get("policy_changed", "")
     if before and read_policy(before["policy"]) != read_policy(manifest["policy"]):
         changed = now
-    dated = manifest | {"created": before.get("created", now), "policy_changed": changed, "superseded": gone}
+    dated = manifest | {"created": before.get("created", now), "policy_changed": changed}
+    dated |= {"superseded": gone, "retired": former}
     same = before and {**before, "command": ""} == {**dated, "command": ""}
     write_json(path, dated | ({"command": before["command"]} if same else {}))
 
 
 def _before(path: Path) -> dict[str, Any]:
-    """The manifest that lies there; empty where there is none, or none that can be read."""
+    """The manifest that lies there; empty where there is none, or none that can be read and compared."""
     try:
-        return read_json(path)
+        found = read_json(path)
     except HarnessError:
         return {}
+    return found if "policy" in found and comparable(found) else {}
 
 
 def _family(manifest: Mapping[str, Any]) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ _POOLINGS = {
     "cls_token": "cls", "mean_tokens": "mean", "max_tokens": "max", "weightedmean_tokens": "weighted_mean",
 }  # fmt: skip
 _UNLIMITED = 10**9
-_NOT_CONTENT = {"README.md", ".gitattributes"}
+_NOT_CONTENT = {"README.md"}
+_OTHER_RUNTIMES = {"onnx", "openvino"}
 
 
 def local_folder(path: str) -> Path:
@@ -83,8 +85,11 @@ def _unreachable(hub_id: str, package: str, why: str) -> Unavailable:
 
 
 def hashes_of(folder: Path) -> Mapping[str, str]:
-    """sha256 of every file that decides a model's vectors, by path inside the folder; read once while unchanged."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and _is_content(p.relative_to(folder)))
+    """sha256 of every file that decides a model's vectors, by path inside the folder; read once while unchanged.
+
+    Linked folders are read like any other; a link that leads back up is passed over.
+    """
+    files = sorted(p for p in _files(folder) if p.name not in _NOT_CONTENT)
     return {p.relative_to(folder).as_posix(): _sha256(p, p.stat().st_size, p.stat().st_mtime_ns) for p in files}
 
 
@@ -97,9 +102,18 @@ def _sha256(path: Path, *_unchanged: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _is_content(path: Path) -> bool:
-    hidden = any(part.startswith(".") or part in ("onnx", "openvino") for part in path.parts)
-    return not hidden and path.name not in _NOT_CONTENT
+def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Files in and below a folder, but for hidden ones and other runtimes' copies; `above`: real folders on the way."""
+    real = folder.resolve()
+    if any(one.is_relative_to(real) for one in above) or not os.access(folder, os.R_OK | os.X_OK):
+        return  # what cannot be read is no content: the model cannot read it either
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name in _OTHER_RUNTIMES:
+            continue
+        if path.is_dir():
+            yield from _files(path, (*above, real))
+        elif path.is_file():
+            yield path
 
 
 def pooling_of(folder: Path) -> str:

@@ -9,8 +9,10 @@ import importlib
 import inspect
 import json
 import pkgutil
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -88,7 +90,9 @@ def identity(part: Any) -> str:
     """32 hex digits of what decides the part's results: its description without places, plus its `content()`.
 
     `content()`, where a part has it, stands for files and weights; so the same weights under another path are the
-    same part, and two folders with one name never are.
+    same part, and two folders with one name never are. Of a part from outside the harness the file that defines its
+    class counts too, byte by byte, as it was when first asked. The modules which that file imports, base classes in
+    other files included, are not seen: name in `content()` what else decides the results.
     """
     return digest(_essence(part))
 
@@ -104,12 +108,19 @@ def _essence(value: Any) -> Any:
         cls = type(value)
         kept = {f.name: _essence(getattr(value, f.name)) for f in dataclasses.fields(value) if _counts(f)}
         content = dict(value.content()) if hasattr(value, "content") else {}
-        return {"_target_": f"{cls.__module__}.{cls.__qualname__}", "content": content} | kept
+        code = {} if cls.__module__.startswith("harness.") else {"_code_": _code(value.__class__)}
+        return {"_target_": f"{cls.__module__}.{cls.__qualname__}", "content": content} | code | kept
     if isinstance(value, Mapping):
         return {str(k): _essence(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
         return [_essence(v) for v in value]
     return value
+
+
+@cache  # by class and not by the file's date: a file edited now is not the code that this process has imported
+def _code(cls: type) -> str:
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
 
 
 def _counts(f: dataclasses.Field[Any]) -> bool:

@@ -133,7 +133,7 @@ def _begins(reference: str, model: str) -> bool:
 def quality_key(variant: Variant, evalset: EvalSet, tasktype: Any, store_dtype: str) -> str:
     """Identity of a quality record: candidate, device, libraries, stored precision, data, metrics, scoring version."""
     runtime = [variant.device.partition(":")[0], versions(), store_dtype]
-    return digest(["quality", variant.identity, runtime, evalset.sha256, describe(tasktype), _SCORING])
+    return digest(["quality", variant.identity, runtime, evalset.sha256, identity(tasktype), _SCORING])
 
 
 def tasktype_of(job: Job, evalset: EvalSet) -> Any:

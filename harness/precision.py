@@ -13,7 +13,7 @@ from harness.parts import digest, identity
 from harness.protocols import Encoder, Need
 from harness.store import read_json, write_json
 from harness.timing import versions
-from harness.types import EvalSet, Floats, Role
+from harness.types import EvalSet, Floats, HarnessError, Role
 
 # Rounding to 8 bits of mantissa costs a sound model about 0.0002 of cosine; a model that overflows or was trained
 # for another precision loses far more.
@@ -58,7 +58,10 @@ class Parities:
     def known(self, encoder: Encoder, evalset: EvalSet) -> Parity | None:
         """The verdict on an encoder as it is without its dtype; None where it was never measured."""
         path = self._path(encoder, evalset)
-        return Parity(**read_json(path)) if path.exists() else None
+        try:
+            return Parity(**read_json(path))
+        except (HarnessError, TypeError):  # absent or damaged: measured again
+            return None
 
     def measured(self, need: Need, evalset: EvalSet) -> Parity:
         """The remembered verdict, or a new one: both precisions on texts spread over the eval set."""

@@ -8,25 +8,32 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from harness.forecast import Sketch, Step, forecast
+from harness.forecast import Sketch, Step, Timing, forecast, product_flop
 from harness.launch import Job
 from harness.parts import identity
 from harness.plan import Variant
 from harness.progress import Watch
 from harness.protocols import Batch
 from harness.run import Run, ground_of, headline, passes, run_of
+from harness.shelf import check_schema
+from harness.store import check_place
 from harness.types import Lost
 from harness.worker import Probe, Probed
 
 
 def plan_sweep(jobs: Sequence[Job], watch: Watch, probe: bool = True) -> str:
     """What a run of these jobs would do and cost, as text. A probe encodes a few texts; nothing is run or kept."""
-    run = run_of(jobs, ground_of(jobs, watch))
+    ground = ground_of(jobs, watch)
+    check_schema(ground.store)
+    for option in ("results_dir", "store_dir", "reports_dir"):
+        check_place(Path(ground.config[option]), option)
+    run = run_of(jobs, ground)
     pending = run.todo()
     steps = _steps(run, pending.values())
     if probe:
         found = _probes(run, steps)
         steps = [step._replace(probed=found.get(identity(step.need.encoder))) for step in steps]
+    widths = _widths(run, steps)
     return forecast(
         Sketch(
             sweep=run.folder.name,
@@ -36,9 +43,9 @@ def plan_sweep(jobs: Sequence[Job], watch: Watch, probe: bool = True) -> str:
             failures=run.plan.failures,
             steps=steps,
             evalsets={name: task.evalset for name, task in run.tasks.items()},
-            widths=_widths(run, steps),
+            widths=widths,
             item_bytes=2 if run.config["store_dtype"] == "float16" else 4,
-            timings=_timings(run),
+            timings=_timings(run, widths),
         )
     )
 
@@ -83,16 +90,19 @@ def _widths(run: Run, steps: Sequence[Step]) -> dict[str, int]:
     return found | probed
 
 
-def _timings(run: Run) -> list[tuple[str, int]]:
-    """For each group of measurements its model and the texts it encodes or searches for."""
+def _timings(run: Run, widths: Mapping[str, int]) -> list[Timing]:
+    """Each group of measurements that no record holds."""
     settings: Mapping[str, Any] = run.config["timing"]
     groups = run.bench.groups([(v, run.tasks[v.task].evalset) for v in run.plan.variants], run.pending)
+    single = int(settings["repeats"]) * int(settings["calls"]) + int(settings["warmup"])
     found = []
     for group in groups:
-        todo = next(iter(group.values()))
-        single = int(settings["repeats"]) * int(settings["calls"]) + int(settings["warmup"])
+        kind, variant = next(iter(group.values()))
+        if kind == "search":
+            documents = len(run.tasks[variant.task].evalset.documents)
+            found.append(Timing("", single, product_flop(variant, widths, documents)))
+            continue
         several = (int(settings["repeats"]) + 1) * int(settings["documents"]) * len(group)
-        indexing = todo.kind == "index" and todo.variant.retriever.needs()
-        model = str(todo.variant.labels["model"]) if todo.kind != "search" else ""
-        found.append((model, several if indexing else single))
+        indexing = kind == "index" and variant.retriever.needs()
+        found.append(Timing(str(variant.labels["model"]), several if indexing else single))
     return found

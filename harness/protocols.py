@@ -213,5 +213,8 @@ class Desk(NamedTuple):
 
 class Executor(Protocol):
     def run(self, batches: Sequence[Batch], start: Start, desk: Desk) -> Iterator[Done]:
-        """Every job's outcome as they finish; one job's failure never stops another. Closing it stops the work."""
+        """Every job's outcome as they finish; one job's failure never stops another.
+
+        Closing it stops the work; a job with a true `keeps` stores as it goes and gets time to store what is in hand.
+        """
         ...

@@ -47,6 +47,12 @@ def check_finite(vectors: Rows, what: str) -> None:
         )
 
 
+def check_varied(vectors: Rows, what: str) -> None:
+    """HarnessError if all rows of float32 [n, d] are equal: every order of the documents would be as good."""
+    if len(vectors) > 1 and all((vectors[block] == vectors[:1]).all() for block in blocks(len(vectors))):
+        raise HarnessError(f"all {len(vectors)} {what} vectors are equal: the model does not tell texts apart")
+
+
 def best(documents: NDArray[np.integer], scores: Doubles, order: NDArray[np.int64], k: int) -> Ranking:
     """The k best of one query's candidates: score descending, then document id descending (trec_eval's rule).
 

@@ -7,10 +7,11 @@ from functools import cache
 
 import numpy as np
 
+from harness.forward import PART_ERRORS
 from harness.parts import identity
 from harness.plan import Variant
 from harness.protocols import Encoder, Pooling
-from harness.types import EvalSet, HarnessError, Inapplicable, Qrels, Role, Texts, Vectors
+from harness.types import EvalSet, Inapplicable, Qrels, Role, Texts, Vectors
 
 _DOCUMENTS, _QUERIES = 64, 4
 
@@ -25,7 +26,7 @@ def rehearsed(variant: Variant, widths: Mapping[str, int]) -> str:
         variant.retriever.prepare(_evalset(), _MadeUp(widths))
     except Inapplicable as reason:
         return str(reason)
-    except (HarnessError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
+    except PART_ERRORS:
         return ""
     return ""
 

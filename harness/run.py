@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,9 +29,11 @@ from harness.progress import Watch
 from harness.protocols import Batch, Desk, Done, Encoder, Need
 from harness.sampling import sampled
 from harness.store import Records
-from harness.types import Advanced, Event
+from harness.types import Advanced, Event, Unwritable, Working
 from harness.wording import set_name
 from harness.worker import Setup, Task
+
+_WIDTH = 384  # of a model that does not say it, to see whether a disk is far too small
 
 
 class Ground(NamedTuple):
@@ -86,9 +89,10 @@ class Run:
 
     def hear(self, event: Event) -> None:
         """What a process says while it works."""
-        if isinstance(event, Advanced):
-            self.encoded += event.texts
+        if isinstance(event, Working):
             self.watch.advance(event.characters)
+        elif isinstance(event, Advanced):
+            self.encoded += event.texts
         else:
             self.watch.say(event.line)
 
@@ -100,7 +104,11 @@ class Run:
         setup = Setup(
             ground.store, config["store_dtype"], ground.devices, self.plan.needs(), self.tasks, config["timing"]
         )
-        return executor.run(batches, setup, desk)  # type: ignore[no-any-return]
+        with closing(executor.run(batches, setup, desk)) as outcomes:
+            for done in outcomes:
+                if isinstance(done.outcome, Unwritable):
+                    raise done.outcome
+                yield done
 
     def todo(self) -> dict[str, Variant]:
         """The variants to score, by the keys of their records."""
@@ -117,7 +125,7 @@ class Run:
 
     def store_bytes(self, variants: Collection[Variant]) -> int:
         """What the vectors missing for these variants will take, where the models say how wide they are."""
-        dims = {identity(n.encoder): v.card.get("dims") or 0 for v in variants for n in v.retriever.needs()}
+        dims = {identity(n.encoder): v.card.get("dims") or _WIDTH for v in variants for n in v.retriever.needs()}
         poolings = Counter(identity(need.encoder) for need in self.plan.needs())
         rows = [(work.texts * poolings[e], int(dims[e])) for e, work in self._work(variants)]
         item = 2 if self.config["store_dtype"] == "float16" else 4
@@ -164,7 +172,8 @@ def headline(run: Run) -> str:
     candidates = len({v.candidate_id for v in plan.variants})
     models = len({digest([describe(n.encoder)]) for n in plan.needs()})
     dropped = f", {plan.excluded} excluded, {plan.merged} merged as equal" if plan.excluded or plan.merged else ""
-    counts = f"{candidates} candidates, {len(plan.variants)} variants, {models} encoders{dropped}"
+    things = ((candidates, "candidate"), (len(plan.variants), "variant"), (models, "encoder"))
+    counts = ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for n, name in things) + dropped
     return f"{counts} on {', '.join(sizes)}"
 
 

@@ -96,6 +96,7 @@ def _evaluate_all(run: Run, pending: Mapping[str, Variant]) -> bool:
             elif isinstance(outcome, Lost):
                 stopped.add((identity(job.need.encoder), job.task))
                 _without_vectors(run, job, outcome, pending)
+                run.watch.forgo(run.source.missing(job.need.encoder, run.tasks[job.task].evalset).characters)
             elif isinstance(job, Pass):
                 run.watch.forgo(run.source.missing(job.need.encoder, run.tasks[job.task].evalset).characters)
             elif outcome is not None and not outcome.holds:

@@ -47,14 +47,16 @@ class Shard(NamedTuple):
     tokens: NDArray[np.int32]
 
 
-def write_shard(folder: Path, keys: NDArray[np.bytes_], vectors: Vectors, dtype: str, origin: str) -> None:
-    """A new file in `folder` with at least one row; `origin` is cut to what the header has room for."""
+def write_shard(folder: Path, keys: NDArray[np.bytes_], vectors: Vectors, dtype: str, origin: str) -> str:
+    """The name of a new file in `folder` with at least one row; `origin` is cut to what the header has room for."""
     order = np.argsort(keys)
     tokens = np.stack([vectors.tokens, vectors.full_tokens], axis=1).astype("<i4")[order]
     section, rows = keys[order].tobytes() + tokens.tobytes(), _cast(vectors.rows, dtype)[order]
     head = _fitted(Head(len(keys), rows.shape[1], dtype, origin, zlib.crc32(rows.data)))
     header = _packed(head, _checksum(head, section))
-    write_atomically(folder / f"{secrets.token_hex(12)}.shard", b"".join((header, section, rows.data)))
+    name = f"{secrets.token_hex(12)}.shard"
+    write_atomically(folder / name, b"".join((header, section, rows.data)))
+    return name
 
 
 def read_shard(path: Path) -> Shard | None:

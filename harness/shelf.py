@@ -57,6 +57,7 @@ class Shelf:
         self._refused: set[str] = set()
         self._sound: set[str] = set()
         self._index: _Index | None = None
+        self._own: set[str] = set()
 
     @property
     def width(self) -> int:
@@ -90,7 +91,11 @@ class Shelf:
         if not len(keys):
             return
         self._check_width(vectors.rows.shape[1])
-        write_shard(self.folder, keys, vectors, self.dtype, origin)
+        self._own.add(write_shard(self.folder, keys, vectors, self.dtype, origin))
+
+    def joined(self) -> bool:
+        """Whether another writer has added vectors since `missing` or `load` last looked."""
+        return bool(self._listed() - self._shards.keys() - self._refused - self._own)
 
     def _fresh(self) -> _Index:
         """The index of what is on disk now; only shards that are new here are read."""
@@ -228,6 +233,14 @@ def clear_abandoned(path: Path) -> None:
             path.unlink()
 
 
+def check_schema(folder: Path) -> None:
+    """HarnessError where the store is of a newer schema than this version reads; writes nothing."""
+    if (found := _schema(folder / "store.json")) > SCHEMA:
+        raise HarnessError(
+            f"{folder} is of a newer version (schema {found}, here {SCHEMA}). Upgrade, or set store_dir="
+        )
+
+
 def open_store(folder: Path, say: Callable[[str], None]) -> None:
     """Make `folder` a store of this schema, also when two processes do so at once.
 
@@ -240,10 +253,7 @@ def open_store(folder: Path, say: Callable[[str], None]) -> None:
     with (folder / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = _schema(about)
-        if found > SCHEMA:
-            raise HarnessError(
-                f"{folder} is of a newer version (schema {found}, not {SCHEMA}). Upgrade or set store_dir="
-            )
+        check_schema(folder)
         if found < SCHEMA:
             if any((folder / "vectors").rglob("*.shard")):
                 say(_set_aside(folder, found))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.types import HarnessError, Record
+from harness.types import HarnessError, Record, Unwritable
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -37,7 +37,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        raise HarnessError(
+        raise Unwritable(
             f"{path.parent} cannot be written ({error.strerror}). Free space, or set results_dir= or store_dir="
         ) from error
 
@@ -53,6 +53,14 @@ def check_writable(folder: Path, need_bytes: int = 0) -> None:
             f"{folder} has {free / 1e6:,.0f} MB free and {need_bytes / 1e6:,.0f} MB are needed. "
             f"Free space, or set results_dir= or store_dir="
         )
+
+
+def check_place(folder: Path, option: str) -> None:
+    """HarnessError where `folder`, the value of `option`, could not be made or written; itself writes nothing."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "cannot be written" if there.is_dir() else "is a file"
+        raise HarnessError(f"{option}={folder}: {there} {why}. Choose another folder with {option}=")
 
 
 class Records:

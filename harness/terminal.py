@@ -264,10 +264,17 @@ def run_help() -> str:
         for name, value in default.items() if isinstance(default, dict) else ():
             if not name.startswith("override "):
                 lines.append(_group_line(name.removeprefix("optional "), value))
-    lines += ["", "single values:", *(f"  {option}" for option in options)]
+    lines += ["", "single values:", *(f"  {option}" for option in options), *_keys_of("executor", "local")]
     usage = "usage: harness run [OPTION=VALUE ...]   several values, comma-separated, are a sweep"
-    more = "--cfg job prints the composed configuration; --json prints the decision; harness list names everything."
+    more = "--cfg job prints the composed configuration; --json prints the decision; --plain shows progress as lines.\n"
+    more += "harness list names everything."
     return "\n".join([usage, "", *lines, "", more])
+
+
+def _keys_of(group: str, name: str) -> list[str]:
+    """The values of one YAML with their comments, as they are typed."""
+    text = (shipped("configs") / group / f"{name}.yaml").read_text(encoding="utf-8")
+    return [f"  {group}.{line}" for line in text.splitlines() if not line.startswith(("_", "#", " ")) and line]
 
 
 def _group_line(name: str, default: str | None) -> str:

@@ -163,14 +163,23 @@ class Said(NamedTuple):
     line: str
 
 
-class Advanced(NamedTuple):
-    """Texts that went through a model and are stored, and how many characters they have."""
+class Working(NamedTuple):
+    """So many characters went through a model; they are not stored yet."""
 
-    texts: int
     characters: int
 
 
-Event = Said | Advanced
+class Advanced(NamedTuple):
+    """So many texts that went through a model are stored now."""
+
+    texts: int
+
+
+class Unwritable(HarnessError):
+    """A disk that is full or may not be written: the whole sweep stops, since no job would keep what it does."""
+
+
+Event = Said | Working | Advanced
 
 
 class Lost(NamedTuple):

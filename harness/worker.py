@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +19,16 @@ from harness.plan import Variant
 from harness.precision import Parities, Parity
 from harness.protocols import Need
 from harness.timing import versions
-from harness.types import Doubles, EvalSet, Event, HarnessError, Inapplicable, Record, Status, first_line
+from harness.types import Doubles, EvalSet, Event, HarnessError, Inapplicable, Record, Status, Unwritable, first_line
 
-_PROBED = 24
+_PROBED, _TOGETHER = 24, 4
+
+
+def _alike(texts: Sequence[str]) -> list[list[str]]:
+    """Texts of like length, as a forward pass has them in a batch, from six places of the corpus by length."""
+    ordered = sorted(texts, key=len)
+    places = np.linspace(0, max(0, len(ordered) - _TOGETHER), _PROBED // _TOGETHER).astype(int)
+    return [ordered[i : i + _TOGETHER] for i in sorted(set(places.tolist()))]
 
 
 class Task(NamedTuple):
@@ -43,6 +50,11 @@ class Pass(NamedTuple):
 
     need: Need
     task: str
+
+    @property
+    def keeps(self) -> bool:
+        """What it does is stored bit by bit; see `Executor`."""
+        return True
 
 
 class Score(NamedTuple):
@@ -102,7 +114,13 @@ class Worker:
         self.timer = Timer(setup.timing, source, {name: task.evalset for name, task in setup.tasks.items()})
 
     def do(self, job: Any) -> Any:
-        """The outcome of a job of one of the kinds above."""
+        """The outcome of a job of one of the kinds above, or `Unwritable`, which concerns them all."""
+        try:
+            return self._do(job)
+        except Unwritable as error:
+            return error
+
+    def _do(self, job: Any) -> Any:
         if isinstance(job, Trial):
             return self._try(job)
         if isinstance(job, Pass):
@@ -112,18 +130,18 @@ class Worker:
         return self._score(job) if isinstance(job, Score) else self.timer.measured(job.group)
 
     def _probe(self, job: Probe) -> Probed | str:
-        texts = sorted(self.setup.tasks[job.task].evalset.documents.texts, key=len)
-        chosen = [texts[int(i)] for i in np.linspace(0, len(texts) - 1, min(_PROBED, len(texts)))]
+        groups = _alike(self.setup.tasks[job.task].evalset.documents.texts)
         start = time.perf_counter()
         try:
             model = self.source.opened(job.need.encoder)
             opened = time.perf_counter()
-            model.encode(chosen[:2], "document", [job.need.pooling], None)
+            model.encode(groups[0], "document", [job.need.pooling], None)
             warm = time.perf_counter()
-            width = model.encode(chosen, "document", [job.need.pooling], None).vectors[0].shape[1]
+            made = [model.encode(group, "document", [job.need.pooling], None) for group in groups]
+            width = made[0].vectors[0].shape[1]
         except PART_ERRORS as error:
             return first_line(error)
-        rate = sum(map(len, chosen)) / (time.perf_counter() - warm)
+        rate = sum(len(text) for group in groups for text in group) / (time.perf_counter() - warm)
         return Probed(opened - start, rate, width, float(psutil.Process().memory_info().rss))
 
     def _try(self, job: Trial) -> Parity | None:
@@ -136,6 +154,8 @@ class Worker:
     def _encode(self, job: Pass) -> None:
         try:
             self.source.fill(job.need.encoder, self.setup.tasks[job.task].evalset)
+        except Unwritable:
+            raise
         except PART_ERRORS:  # each variant meets it again, and says whether it concerns it
             traceback.print_exc()
 
@@ -144,6 +164,8 @@ class Worker:
         try:
             searcher = variant.retriever.prepare(task.evalset, self.source)
             result = task.tasktype.evaluate(task.evalset, searcher)
+        except Unwritable:
+            raise
         except Inapplicable as error:
             return lost(job, task, "skipped", str(error))
         except HarnessError as error:

@@ -19,12 +19,12 @@ MINI, BGE = "a1" * 16, "b2" * 16
 TODAY = datetime.now(UTC).date()
 
 
-def put(store: Path, model: str, pooling: str, origin: str, n: int) -> Path:
+def put(store: Path, model: str, pooling: str, origin: str, n: int, dtype: str = "float32") -> Path:
     zeros = np.zeros(n, dtype=np.int32)
     folder = store / "vectors" / model / pooling
     before = set(folder.glob("*"))
     keys = text_keys(origin, [str(i) for i in range(n)])
-    Shelf(folder).append(keys, Vectors(np.zeros((n, 4), dtype=np.float32), zeros, zeros), origin)
+    Shelf(folder, dtype).append(keys, Vectors(np.zeros((n, 4), dtype=np.float32), zeros, zeros), origin)
     (made,) = set(folder.glob("*")) - before
     return made
 
@@ -77,7 +77,35 @@ def test_shards_of_one_origin_make_one_entry(tmp_path: Path) -> None:
     for n in (1, 2, 3):
         put(tmp_path, MINI, "p1", "helpdesk document", n)
     (one,) = entries(tmp_path)
-    assert (one.vectors, one.bytes) == (6, 3 * 256 + 6 * 40)
+    assert one.bytes == 3 * 256 + 6 * 40
+
+
+def test_a_text_in_several_shards_of_a_pooling_counts_once(tmp_path: Path) -> None:
+    for n in (2, 3, 1):
+        put(tmp_path, MINI, "p1", "helpdesk document", n)
+        put(tmp_path, MINI, "p2", "helpdesk document", n)
+    put(tmp_path, MINI, "p1", "helpdesk query", 4)
+    assert [(e.pooling, e.role, e.vectors) for e in entries(tmp_path)] == [
+        ("p1", "document", 3), ("p1", "query", 4), ("p2", "document", 3),
+    ]  # fmt: skip
+    assert "10 vectors" in cache_text(entries(tmp_path), tmp_path).splitlines()[-1]
+
+
+def test_half_precision_is_said_beside_the_model(tmp_path: Path) -> None:
+    put(tmp_path, MINI, "p1", "helpdesk document", 1)
+    put(tmp_path, BGE, "p1", "helpdesk document", 1, "float16")
+    about(tmp_path, BGE, "bge", {"p1": "native"})
+    rows = cache_text(entries(tmp_path), tmp_path).splitlines()[1:3]
+    assert [row.split()[:2] for row in rows] == [["a1a1a1a1", "a1a1a1a1"], ["bge", "(float16)"]]
+    assert prune(tmp_path, model="bge").files == 1
+
+
+def test_texts_outside_an_eval_set_are_other_and_can_be_pruned(tmp_path: Path) -> None:
+    put(filled(tmp_path), BGE, "p1", "", 7)
+    shown = [line.split() for line in cache_text(entries(tmp_path), tmp_path).splitlines()]
+    assert [row[3:5] for row in shown if row[0] == "bge"] == [["helpdesk", "10"], ["other", "7"]]
+    assert prune(tmp_path, evalset="other").files == 1
+    assert left(tmp_path) == ALL
 
 
 def test_the_table_shows_sizes_by_model_and_eval_set_and_the_total(tmp_path: Path) -> None:
@@ -122,6 +150,11 @@ def test_damaged_files_and_older_schemas_are_counted_apart(tmp_path: Path) -> No
         ("minilm", "", 0, 456)
     ]
     lines = cache_text(entries(tmp_path), tmp_path).splitlines()
+    put(tmp_path, MINI, "p1", "", 1)
+    shown = [line.split() for line in cache_text(entries(tmp_path), tmp_path).splitlines()]
+    assert [row[3:7] for row in shown if row[3] in ("damaged", "other")] == [
+        ["damaged", "0", "456", "B"], ["other", "1", "296", "B"],
+    ]  # fmt: skip
     assert "456 B of that are damaged" in lines[-2] and "3.00 KB more are vectors of an older version" in lines[-1]
 
 

@@ -122,6 +122,28 @@ def test_an_output_that_cannot_be_written(wrong: Any) -> None:
     )
 
 
+def test_reports_that_cannot_be_written_are_found_before_anything_runs(wrong: Any) -> None:
+    write_task()
+    Path("file").write_text("")
+    said = wrong("run", "model=hashing", "reports_dir=file/reports", *TINY)
+    assert "reports_dir=file/reports" in said and "file is a file" in said
+    assert not Path("results").exists()
+
+
+def test_an_abbreviation_deletes_nothing_and_a_bare_name_is_asked_for(wrong: Any) -> None:
+    assert "--prun" in wrong("cache", "--prun", "--all")
+    assert "--forma" in wrong("table", "--forma", "csv")
+    assert "say --model foo or --evalset foo" in wrong("cache", "--prune", "foo")
+
+
+def test_the_help_of_run_names_the_executors_values_and_its_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.dispatch(["run", "--help"]) == 0
+    text = capsys.readouterr().out
+    for name in ("workers", "timeout_s", "memory_gb"):
+        assert any(line.startswith(f"  executor.{name}: ") and "#" in line for line in text.splitlines())
+    assert "--plain" in text and "--json" in text
+
+
 def test_no_words_is_a_usage_error_and_help_is_not(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

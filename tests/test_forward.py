@@ -20,7 +20,7 @@ from harness.poolings.native import Native
 from harness.protocols import Need
 from harness.shelf import text_keys
 from harness.store import read_json, write_json
-from harness.types import Advanced, EvalSet, Event, HarnessError, Inapplicable, Qrels, Texts
+from harness.types import Advanced, EvalSet, Event, HarnessError, Inapplicable, Qrels, Said, Texts
 
 TEXTS = ["red apple", "green pear", "blue plum"]
 
@@ -29,14 +29,16 @@ class Counted(StoredVectors):
     """`encoded` counts the texts that went through a model and were stored; `said` holds what was said."""
 
     def __init__(self, folder: Path, device: str, needs: Sequence[Need], dtype: str = "float32") -> None:
-        self.encoded, self.said = 0, list[str]()
+        self.encoded, self.said, self.worked = 0, list[str](), list[int]()
         super().__init__(folder, device, needs, self._hear, dtype)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, Advanced):
             self.encoded += event.texts
-        else:
+        elif isinstance(event, Said):
             self.said.append(event.line)
+        else:
+            self.worked.append(event.characters)
 
 
 def source(folder: Path, *needs: Need) -> Counted:
@@ -312,3 +314,62 @@ def test_vectors_that_are_read_are_dated_anew(tmp_path: Path) -> None:
     write_json(path, about | {"used": "2020-01-01"})
     assert encode(tmp_path)[1] == 0
     assert read_json(path) == about
+
+
+def test_a_store_batch_shows_signs_of_life_and_is_stored_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.forward._SIGN_CHARACTERS", 10)
+    one = source(tmp_path)
+    rows = one.vectors(Hashing(), Native(), "document", TEXTS).rows
+    assert sum(one.worked) == sum(map(len, TEXTS))
+    assert len(one.worked) == 2
+    assert len(list(tmp_path.rglob("*.shard"))) == 1
+    np.testing.assert_array_equal(rows, Hashing().open("cpu").encode(TEXTS, "document", [Native()], 32).vectors[0])
+
+
+def test_what_another_process_stores_meanwhile_is_not_encoded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.forward._STORE_TEXTS", 1)
+    one, other = source(tmp_path), source(tmp_path)
+    texts = [f"text {i}" for i in range(8)]
+    encode_texts = OpenHashing.encode
+
+    def meanwhile(self: OpenHashing, chosen: Sequence[str], *given: Any) -> Any:
+        if one.encoded == 2 and not other.encoded:
+            monkeypatch.setattr(OpenHashing, "encode", encode_texts)
+            other.vectors(Hashing(), Native(), "document", texts)
+            monkeypatch.setattr(OpenHashing, "encode", meanwhile)
+        return encode_texts(self, chosen, *given)
+
+    monkeypatch.setattr(OpenHashing, "encode", meanwhile)
+    rows = one.vectors(Hashing(), Native(), "document", texts).rows
+    assert (one.encoded, other.encoded) == (3, 6)
+    np.testing.assert_array_equal(
+        rows, encode_texts(Hashing().open("cpu"), texts, "document", [Native()], 32).vectors[0]
+    )
+
+
+@pytest.mark.parametrize("change", [1, -1])
+def test_a_model_that_returns_another_number_of_vectors_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: int
+) -> None:
+    encode_texts = OpenHashing.encode
+
+    def wrong(self: OpenHashing, texts: list[str], *given: Any) -> Any:
+        return encode_texts(self, [*texts, "more"] if change > 0 else texts[:-1], *given)
+
+    monkeypatch.setattr(OpenHashing, "encode", wrong)
+    with pytest.raises(HarnessError, match=f"returned {3 + change} vectors for 3 texts"):
+        source(tmp_path).vectors(Hashing(), Native(), "document", TEXTS)
+    assert not list(tmp_path.rglob("*.shard"))
+
+
+def test_a_damaged_description_costs_nothing(tmp_path: Path) -> None:
+    encode(tmp_path)
+    (path,) = tmp_path.rglob("about.json")
+    path.write_text("{")
+    assert encode(tmp_path)[1] == 0
+    assert encode(tmp_path, texts=[*TEXTS, "another"])[1] == 1
+    assert read_json(path)["model"] == "hashing"

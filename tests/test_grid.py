@@ -133,7 +133,7 @@ def test_only_keeps_what_fits_one_of_its_rules_and_exclude_still_counts() -> Non
 def test_a_rule_may_name_what_is_paired_and_what_is_not_swept() -> None:
     pair = "grid.pair=[{quantization: [int8, int8], rescore: [0, 4]}]"
     assert shown(pruned(composed(pair, "grid.exclude=[{rescore: 4, batch_size: 32}]")), "rescore") == [(0,)]
-    assert len(pruned(composed(pair, "grid.exclude=[{rescore: 4, batch_size: 1}]"))) == 2
+    assert "no job has batch_size=1. Known: 32" in refused(pair, "grid.only=[{rescore: 4, batch_size: 1}]")
 
 
 def ruled(grid: object) -> list[Job]:
@@ -155,7 +155,36 @@ def test_an_unknown_option_is_said_though_the_rest_of_its_rule_does_not_fit() ->
         ruled({"exclude": [{"model": "bm25", "quantisation": "int8"}]})
 
 
-@pytest.mark.parametrize("grid", [{"exclude": [{"model": "hashing"}]}, {"only": [{"model": "bm25"}]}])
-def test_leaving_nothing_is_refused(grid: object) -> None:
+@pytest.mark.parametrize("more", [{}, {"only": [{"dim": 8}]}])
+def test_leaving_nothing_is_refused(more: dict[str, object]) -> None:
     with pytest.raises(HarnessError, match="leave nothing to run"):
-        ruled(grid)
+        ruled({"exclude": [{"model": "hashing"}], **more})
+
+
+@pytest.mark.parametrize("name", ["exclude", "only"])
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("{dim: fulll}", "no job has dim=fulll. Did you mean full?"),
+        ("{dim: [7, 9]}", "no job has dim=[7, 9]. Known: 16, 64, full."),
+        ("{dim: 64, quantization: int9}", "no job has quantization=int9. Did you mean int8?"),
+        ("{dim: 16, quantization: int8}", "no job has dim=16 and quantization=int8 together."),
+        ("{dim: []}", "no job has dim=[]."),
+    ],
+)
+def test_a_rule_that_fits_no_job_is_refused_with_what_there_is(name: str, rule: str, said: str) -> None:
+    pairs = "grid.pair=[{dim: [full, 64, 16], quantization: [int8, int8, float32]}]"
+    assert f"grid.{name}: {said}" in refused(pairs, f"grid.{name}=[{{dim: 64}}, {rule}]")
+
+
+def test_one_value_of_a_list_that_fits_is_enough() -> None:
+    assert shown(pruned(composed("dim=8,16", "grid.exclude=[{dim: [16, 999]}]")), "dim") == [(8,)]
+
+
+def test_the_quickstarts_rules_fit() -> None:
+    assert 0 < len(pruned(compose(["experiment=quickstart"]))) < len(compose(["experiment=quickstart"]))
+
+
+def test_an_experiment_that_is_narrowed_on_the_command_line_keeps_its_rules() -> None:
+    kept = pruned(compose(["experiment=quickstart", "model=bm25", "dim=full,64"]))
+    assert {job.choices["model"] for job in kept} == {"bm25"}

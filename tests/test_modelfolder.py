@@ -63,6 +63,46 @@ def test_the_hash_of_a_cached_large_file_is_its_name(tmp_path):
     assert modelfolder.hashes_of(folder) == {"model.safetensors": "ab" * 32}
 
 
+def test_files_behind_a_linked_folder_count_and_keep_their_names(tmp_path):
+    weights, model = tmp_path / "weights", tmp_path / "model"
+    weights.mkdir()
+    model.mkdir()
+    (weights / "model.safetensors").write_text("one")
+    (model / "0_Transformer").symlink_to(weights)
+    (model / "1_Again").symlink_to(weights)
+    before = modelfolder.hashes_of(model)
+    assert list(before) == ["0_Transformer/model.safetensors", "1_Again/model.safetensors"]
+    (weights / "model.safetensors").write_text("other")
+    assert modelfolder.hashes_of(model)["0_Transformer/model.safetensors"] not in before.values()
+
+
+def test_links_that_lead_back_up_or_round_in_a_circle_end(tmp_path):
+    model, outside = tmp_path / "models" / "mine", tmp_path / "outside"
+    (model / "inner").mkdir(parents=True)
+    (outside / "a").mkdir(parents=True)
+    (outside / "b").mkdir()
+    (tmp_path / "models" / "neighbour").write_text("not this model's")
+    (model / "inner" / "weights").write_text("w")
+    (outside / "b" / "more").write_text("m")
+    for link, target in {
+        model / "inner" / "up": model,
+        model / "beside": model.parent,
+        model / "itself": model / "itself",
+        model / "away": outside / "a",
+        outside / "a" / "b": outside / "b",
+        outside / "b" / "a": outside / "a",
+    }.items():
+        link.symlink_to(target)
+    assert list(modelfolder.hashes_of(model)) == ["away/b/more", "inner/weights"]
+
+
+def test_hidden_files_read_mes_and_other_runtimes_are_no_content(tmp_path):
+    for name in ("a.json", "README.md", ".gitattributes", ".cache/x", "onnx/model.onnx", "inner/openvino/x", "inner/b"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert list(modelfolder.hashes_of(tmp_path)) == ["a.json", "inner/b"]
+
+
 def test_broken_json_of_a_model_is_one_line(cached):
     (cached / "config.json").write_text("{")
     with pytest.raises(HarnessError, match="config.json of the model is not JSON"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -180,6 +181,39 @@ def test_an_identity_ignores_places_at_any_depth_and_nothing_else() -> None:
     assert identity(Retrieval((Sized(1.0, "here"),))) == identity(Retrieval((Sized(1.0, "there"),)))  # type: ignore[arg-type]
     assert identity(Sized(1.0)) != identity(Sized(2.0))
     assert len({identity(Sized(1.0, tags=t)) for t in ((), ("a",), ("b",), ("a", "b"), ("b", "a"))}) == 5
+
+
+def mine(folder: Path, code: str, value: int = 1) -> Any:
+    """A part of a user's package whose file holds `code`, imported anew."""
+    package = folder / "inhouse_parts"
+    package.mkdir(exist_ok=True)
+    (package / "__init__.py").write_text("from dataclasses import dataclass\n")
+    head = "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Part:\n    value: int = 1\n"
+    (package / "part.py").write_text(head + f"    def pooled(self): return {code}\n")
+    for name in [n for n in sys.modules if n.startswith("inhouse_parts")]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    return build({"_target_": "inhouse_parts.part.Part", "value": value}, ("inhouse_parts",))
+
+
+def test_changed_code_of_a_users_part_is_another_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    first = mine(tmp_path, "'mean'")
+    before, within = identity(first), identity(Retrieval((first,)))
+    (tmp_path / "inhouse_parts" / "part.py").write_text("edited after the import")
+    assert identity(first) == before, "what was imported runs, whatever lies there by now"
+    changed = mine(tmp_path, "'last'")
+    assert describe(changed) == describe(first)
+    assert identity(changed) != before
+    assert identity(Retrieval((changed,))) != within
+    assert identity(mine(tmp_path, "'mean'")) == before
+    assert identity(mine(tmp_path, "'mean'", value=2)) != before
+
+
+def test_the_identity_of_a_built_in_part_is_its_description_and_content_alone() -> None:
+    node = {"_target_": "harness.metrics.ndcg.Ndcg", "content": {}, "k": 10}
+    assert identity(Ndcg(10)) == digest(node)
 
 
 def test_an_identity_does_not_depend_on_the_order_of_keys_or_the_process() -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.encoders.hashing import Hashing
 from harness.launch import compose
-from harness.plan import Plan, common_config, make_plan, sweep_name
-from harness.types import HarnessError, Unavailable
+from harness.metrics.ndcg import Ndcg
+from harness.metrics.recall import Recall
+from harness.plan import Plan, Variant, common_config, make_plan, quality_key, sweep_name
+from harness.tasktypes.retrieval import Retrieval
+from harness.types import EvalSet, HarnessError, Qrels, Texts, Unavailable
 
 
 @pytest.fixture(autouse=True)
@@ -149,6 +155,42 @@ def test_two_models_of_one_name_keep_one_label_each_over_all_their_variants() ->
         names[v.retriever.encoder.seed].add(v.labels["model"])  # type: ignore[attr-defined]
     assert all(len(found) == 1 for found in names.values())
     assert names[0] != names[1]
+
+
+@dataclass(frozen=True)
+class Clustering(Retrieval):
+    """Another task type with the same metrics."""
+
+
+RETRIEVAL = Retrieval((Ndcg(10),))
+ONE = Texts(("x",), ("text",))
+DATA = EvalSet("e", "retrieval", ONE, ONE, Qrels(*np.zeros((3, 1), dtype=np.int32)))
+
+
+def key_of(variant: Variant, tasktype: Any = RETRIEVAL, store_dtype: str = "float32", data: EvalSet = DATA) -> str:
+    return quality_key(variant, data, tasktype, store_dtype)
+
+
+def test_the_metrics_their_order_and_the_task_type_are_part_of_a_quality_key() -> None:
+    (variant,) = planned("model=hashing").variants
+    metrics = (Ndcg(10),), (Ndcg(5),), (Recall(10),), (Ndcg(10), Recall(10)), (Recall(10), Ndcg(10))
+    tasktypes = [Retrieval(each) for each in metrics] + [Clustering(metrics[0])]
+    assert len({key_of(variant, tasktype) for tasktype in tasktypes}) == len(tasktypes)
+
+
+def test_the_kind_of_device_is_part_of_a_quality_key_and_its_number_is_not() -> None:
+    plan = planned("model=hashing")
+    cpu, cuda, second, mps = (key_of(plan.on(d).variants[0]) for d in ("cpu", "cuda:0", "cuda:1", "mps"))
+    assert len({cpu, cuda, mps}) == 3
+    assert cuda == second
+
+
+def test_stored_precision_data_and_candidate_are_part_of_a_quality_key_and_the_batch_size_is_not() -> None:
+    one, same, other = planned("model=hashing", "batch_size=1,8").variants + planned("model=hashing", "dim=8").variants
+    assert key_of(one) == key_of(same)
+    changed = replace(DATA, queries=Texts(("q",), ("changed",)))
+    keys = key_of(one), key_of(other), key_of(one, store_dtype="float16"), key_of(one, data=changed)
+    assert len(set(keys)) == 4
 
 
 def test_a_sweep_is_named_as_given_or_after_its_experiment_or_after_what_is_swept() -> None:

@@ -14,7 +14,7 @@ from harness.protocols import Need
 from harness.table import read_sweep
 from harness.types import EvalSet, Qrels, Texts
 from tests.encoders.halving import Halving
-from tests.sweeping import sweep, table_of, write_task
+from tests.sweeping import DOCUMENTS, QUERIES, sweep, table_of, write_task
 
 WORDS = ("trusted=[tests]", "dtype=auto", "sweep=s")
 
@@ -45,6 +45,13 @@ def test_parity_is_the_lowest_cosine_over_texts_spread_over_both_sides(tmp_path:
     assert Parities(tmp_path, "cpu").measured(Need(Halving(0.0), Native()), evalset()).cosine == pytest.approx(1)
 
 
+def test_a_cosine_just_short_of_a_thousandth_does_not_hold(tmp_path: Path) -> None:
+    found = Parities(tmp_path, "cpu").measured(Need(Halving(0.1), Native()), evalset())
+    assert 0.99 < found.cosine < 0.999
+    assert not found.holds
+    assert Parity(0.9991, 48).holds and not Parity(0.9989, 48).holds
+
+
 def test_a_verdict_is_remembered_for_the_model_and_the_data(tmp_path: Path) -> None:
     parities = Parities(tmp_path, "cpu")
     assert parities.known(Halving(0.2), evalset()) is None
@@ -72,6 +79,7 @@ def test_an_unsound_model_goes_back_to_float32_in_the_same_run_and_in_later_ones
     outcome = sweep("model=unsound,sound", "dim=8,16", *WORDS, said=said)
     assert (outcome.done, outcome.failed) == (4, 0)
     assert {row["model"] for row in table_of(outcome)} == {"unsound", "sound bfloat16"}
+    assert outcome.encoded == 2 * (len(DOCUMENTS) + len(QUERIES)), "the refused precision went through no pass"
     assert sum("unsound bfloat16: dtype=auto goes back to float32; lowest cosine" in line for line in said) == 1
     again = sweep("model=unsound,sound", "dim=8,16", *WORDS)
     assert (again.computed, again.encoded) == (0, 0)

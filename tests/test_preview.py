@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.encoders.hashing import Hashing, OpenHashing
-from harness.forecast import Range, Sketch, Step, forecast
+from harness.forecast import Range, Sketch, Step, Timing, forecast
 from harness.forward import Work
 from harness.launch import compose
 from harness.parts import identity
@@ -18,6 +18,7 @@ from harness.poolings.native import Native
 from harness.preview import plan_sweep
 from harness.progress import Watch
 from harness.protocols import Need
+from harness.quantizers.int8 import Int8
 from harness.rehearsal import rehearsed
 from harness.types import HarnessError
 from harness.worker import Probed
@@ -76,6 +77,56 @@ def test_a_model_that_fails_its_probe_is_named_and_its_time_left_open(monkeypatc
     assert "and the forward passes of hashing" in text
 
 
+@pytest.mark.parametrize("error", [AttributeError, OSError, MemoryError])
+def test_a_part_with_a_bug_is_left_to_the_run(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    def bug(*_: Any) -> None:
+        raise error("no attribute")
+
+    monkeypatch.setattr(Int8, "fit", bug)
+    assert "to run 1, not applicable 0" in planned("model=hashing", "quantization=int8", probe=False)
+
+
+def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is() -> None:
+    sweep("model=hashing")
+    Path("results/store/store.json").write_text('{"schema": 999}')
+    for shard in Path("results/store").rglob("*.shard"):
+        shard.write_bytes(b"of a newer version")
+    before = sorted(Path("results").rglob("*"))
+    with pytest.raises(HarnessError, match="newer version"):
+        planned("model=hashing")
+    assert sorted(Path("results").rglob("*")) == before
+
+
+@pytest.mark.parametrize("option", ["results_dir", "store_dir", "reports_dir"])
+def test_a_folder_that_cannot_be_written_is_refused_before_and_nothing_is_made(
+    option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("file").write_text("")
+    with pytest.raises(HarnessError, match=f"^{option}=file/deep/er: .*file is a file"):
+        planned("model=hashing", f"{option}=file/deep/er")
+    monkeypatch.setattr("os.access", lambda path, mode: path.name != "shut")
+    Path("shut").mkdir()
+    with pytest.raises(HarnessError, match=f"^{option}=shut/deep: .*shut cannot be written"):
+        planned("model=hashing", f"{option}=shut/deep")
+    assert not list(Path("shut").iterdir())
+
+
+def test_a_model_without_vectors_adds_no_values_to_the_grid_it_does_not_have() -> None:
+    text = planned("model=hashing,bm25", "dim=8,16", probe=False)
+    assert line(text, "  model").split() == ["model", "hashing,", "bm25"]
+    assert line(text, "  dim").split() == ["dim", "8,", "16"]
+    text = planned("model=hashing,bm25", probe=False)
+    assert not [one for one in text.splitlines() if one.startswith(("  dim", "  pooling", "  batch_size"))]
+
+
+def test_a_search_is_timed_by_what_it_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Sketch] = []
+    monkeypatch.setattr("harness.preview.forecast", lambda sketch: seen.append(sketch) or "")
+    planned("model=hashing,bm25", "timing=quick")
+    found = {(t.model, t.flop) for t in seen[0].timings}
+    assert ("", 2.0 * 6 * 64) in found and ("hashing", 0) in found and ("bm25", 0) in found
+
+
 def test_without_a_probe_no_model_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     def opened(self: Hashing, device: str) -> None:
         raise AssertionError("opened")
@@ -123,6 +174,11 @@ def test_time_is_the_characters_at_the_probed_rate_and_disk_the_rows_of_every_po
     text = forecast(sketch(Work(1_000_000, 3_600_000_000), Probed(10, 1_000_000, 64, 5e8)))
     assert line(text, "time") == "time        48 min to 1 h 18 m"
     assert line(text, "disk") == "disk        560 MB"  # 1,000,000 x 2 x (64 x 4 + 24)
+
+
+def test_a_timed_search_of_a_large_corpus_takes_longer() -> None:
+    text = forecast(sketch(Work(0, 0), Probed(0, 1, 64, 5e8), timings=[Timing("", 1000, 2e9)]))
+    assert line(text, "time") == "time        10 s to 4 min"  # 1000 times 10 ms and 2 ms, 200 ms and 20 ms
 
 
 def test_half_precision_halves_the_disk() -> None:

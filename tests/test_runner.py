@@ -15,7 +15,8 @@ from harness import runner
 from harness.encoders.hashing import Hashing
 from harness.executors.inline import Inline
 from harness.poolings.cls import Cls
-from harness.protocols import Done
+from harness.poolings.native import Native
+from harness.protocols import Done, Need
 from harness.table import read_sweep
 from harness.types import HarnessError, Unavailable
 from tests.sweeping import DOCUMENTS, QRELS, records_of, sweep, table_of, write_task
@@ -313,3 +314,36 @@ def test_files_of_a_model_that_change_while_the_sweep_runs_are_refused(tmp_path:
     (tmp_path / "model" / "modules.json").write_text((tmp_path / "model" / "modules.json").read_text() + " ")
     with pytest.raises(HarnessError, match="changed while the sweep ran"):
         part.open("cpu")
+
+
+def test_a_disk_that_fills_up_stops_the_sweep_in_one_line_and_is_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.shelf import Shelf
+    from harness.types import Unwritable
+
+    passes: list[int] = []
+
+    def full(self: Shelf, *given: Any) -> None:
+        passes.append(1)
+        raise Unwritable("results/store cannot be written (No space left on device)")
+
+    words = ("model=hashing", "dim=8,16,32", "sweep=s")
+    with monkeypatch.context() as patch:
+        patch.setattr(Shelf, "append", full)
+        with pytest.raises(HarnessError, match="No space left"):
+            sweep(*words)
+    assert len(passes) == 1
+    assert sweep(*words).done == 3, "and nothing of it is remembered as failed"
+
+
+def test_a_damaged_parity_is_measured_again(tmp_path: Path) -> None:
+    from harness.precision import Parities
+    from tests.encoders.halving import Halving
+    from tests.test_precision import evalset
+
+    parities = Parities(tmp_path / "store", "cpu")
+    found = parities.measured(Need(Halving(0.0), Native()), evalset())
+    (path,) = (tmp_path / "store").rglob("*.json")
+    for text in ("{", "{}"):
+        path.write_text(text)
+        assert parities.known(Halving(0.0), evalset()) is None
+        assert parities.measured(Need(Halving(0.0), Native()), evalset()) == found

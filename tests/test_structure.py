@@ -31,6 +31,7 @@ MAP = {
     "shard": {"store"},
     "shelf": {"shard", "store", "wording"},
     "cache": {"parts", "shard", "shelf", "store", "wording"},
+    "process": {"protocols"},
     "progress": {"wording"},
     "precision": {"parts", "protocols", "store", "timing"},
     "superseded": set(),
@@ -39,9 +40,9 @@ MAP = {
         "evalsets", "forward", "launch", "measure", "parts", "plan", "precision", "progress", "protocols", "sampling",
         "store", "wording", "worker",
     },
-    "rehearsal": {"parts", "plan", "protocols"},
+    "rehearsal": {"forward", "parts", "plan", "protocols"},
     "forecast": {"forward", "parts", "plan", "progress", "protocols", "rehearsal", "wording", "worker"},
-    "preview": {"forecast", "launch", "parts", "plan", "progress", "protocols", "run", "worker"},
+    "preview": {"forecast", "launch", "parts", "plan", "progress", "protocols", "run", "shelf", "store", "worker"},
     "evalsets": {"parts", "protocols", "reading"},
     "validate": {"duplicates", "evalsets", "ranking", "reading", "stats"},
     "forward": {"parts", "protocols", "shelf", "store", "timing"},
@@ -68,7 +69,7 @@ MAP = {
     "options": set(),
     "cli": {
         "cache", "decide", "evalsets", "launch", "options", "parts", "policy", "preview", "progress", "report", "runner",
-        "table", "terminal", "validate", "wording",
+        "store", "table", "terminal", "validate", "wording",
     },
     "plugins": {"grid"},
 }  # fmt: skip
@@ -78,6 +79,7 @@ ROOM_EXTRAS = {
     "retrievers": {"ranking"},
     "tasktypes": {"ranking"},
     "encoders": {"modelfolder"},
+    "executors": {"process"},
     "formats": {"reading", "rawsets"},
     "sections": {"candidates", "page", "plots", "report", "stats", "table", "wording"},
 }

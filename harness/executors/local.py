@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import re
 import signal
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from harness.process import pickled, serve, uninterrupted
 from harness.protocols import Batch, Desk, Done, Start
-from harness.types import Event, HarnessError, Lost, Said
+from harness.types import HarnessError, Lost, Said
 
 _POLL_S = 0.5
 _GRACE_S = 60
 _LAST_LINES = 20
-_MEMORY = {signal.SIGKILL: ", most likely for lack of memory"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Local:
     memory_gb: float | None = None
 
     def run(self, batches: Sequence[Batch], start: Start, desk: Desk) -> Iterator[Done]:
-        """Outcomes as they finish. Closed early, it lets each process store what it has in hand, then ends it."""
+        """Outcomes as they finish. Closed early, it ends each process, where a job `keeps` after what is in hand."""
         lanes, waiting = self._lanes(len(batches), start, desk), deque(batches)
         try:
             while True:
@@ -58,34 +56,35 @@ class Local:
             _close(lanes, desk)
 
     def _lanes(self, batches: int, start: Start, desk: Desk) -> list[_Lane]:
-        number = desk.lanes if self.workers is None else self.workers
-        if number < 1 or self.timeout_s <= 0 or (self.memory_gb is not None and self.memory_gb <= 0):
-            raise HarnessError(f"executor={self}: workers, timeout_s and memory_gb must be above 0")
-        number = min(number, batches)
+        for name in ("workers", "timeout_s", "memory_gb"):
+            if (value := getattr(self, name)) is not None and value <= 0:
+                raise HarnessError(f"executor.{name}={value}: expected a number above 0")
+        number = min(desk.lanes if self.workers is None else self.workers, batches)
         threads = max(1, _cores() // number) if number > desk.lanes else 0
-        return [_Lane(self, start, desk, (i, threads)) for i in range(number)]
+        return [_Lane(self, pickled(start), desk, (i, threads)) for i in range(number)]
 
 
 class _Lane:
     """One process at a time, the batch it works on, and the job in its hands."""
 
-    def __init__(self, part: Local, start: Start, desk: Desk, place: tuple[int, int]) -> None:
+    def __init__(self, part: Local, start: bytes, desk: Desk, place: tuple[int, int]) -> None:
         self.part, self.start, self.desk, self.place = part, start, desk, place
         self.batch: Batch | None = None
         self.process: Any = None
         self.pipe: Connection | None = None
         self.idle = True
+        self.unsent = ""
+        self.written = 0
 
     @property
     def sources(self) -> list[Any]:
-        return [self.pipe, self.process.sentinel]
+        return [] if self.process is None else [self.pipe, self.process.sentinel]
 
     def take(self, batch: Batch) -> bool:
         """Begin a batch in a process of its own; whether it has a job."""
         self.batch, self.jobs = batch, iter(batch.jobs)
         name = re.sub(r"[^\w.-]+", "-", batch.name).strip("-")
         self.log = self.desk.logs / f"{name}.log"
-        self.log.unlink(missing_ok=True)
         return self.next_job() or True
 
     def next_job(self) -> bool:
@@ -102,7 +101,11 @@ class _Lane:
 
     def collect(self) -> Iterator[Done]:
         """What the process has sent, or what became of it."""
-        with suppress(EOFError, ConnectionError):
+        if self.unsent:
+            self.idle = True
+            yield Done(self.job, Lost(self.unsent, "", str(self.log)))
+            return
+        with suppress(EOFError, OSError):  # it died, maybe in the middle of a message
             while self.pipe and self.pipe.poll():
                 kind, value = self.pipe.recv()
                 self.seen = time.monotonic()
@@ -115,7 +118,7 @@ class _Lane:
             self.stop()
             if not reason.startswith("killed") or self.tries == 2:
                 self.idle = True
-                yield Done(self.job, Lost(reason, _tail(self.log), str(self.log)))
+                yield Done(self.job, Lost(reason, _tail(self.log, self.written), str(self.log)))
             else:
                 self._send()
 
@@ -131,25 +134,30 @@ class _Lane:
         self.process = self.pipe = None
 
     def _send(self) -> None:
+        """Hand over the job, in a process that may have to be started; `collect` finds out where that fails."""
+        self.unsent = ""
+        try:
+            messages = [pickled(self.job)]
+        except HarnessError as error:
+            self.unsent = str(error)
+            return
         if self.process is None:
             self._launch()
+            messages.insert(0, self.start)
         self.tries += 1
         self.seen = time.monotonic()
-        with suppress(ConnectionError):  # the process is gone; `collect` finds out how
-            self.pipe.send(self.job)  # type: ignore[union-attr]
+        # In a thread: a process that hangs or dies before it reads must not hold up the others.
+        threading.Thread(target=_feed, args=(self.pipe, messages), daemon=True).start()
 
     def _launch(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.written = self.log.stat().st_size if self.log.exists() else 0
         context = get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        args = (theirs, self.start, self.place, self.log)
-        self.process = context.Process(target=_serve, args=args, name=str(self.log.stem))
-        # An interrupt between start and `_serve` would print a traceback: the process inherits the block.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self.process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        ours, theirs = context.Pipe()
+        process = context.Process(target=serve, args=(theirs, self.place, self.log), name=str(self.log.stem))
+        with uninterrupted():
+            process.start()
+            self.process, self.pipe = process, ours
         theirs.close()
 
     def _fate(self) -> str:
@@ -157,7 +165,8 @@ class _Lane:
         if not self.process.is_alive():
             code = self.process.exitcode
             if code is not None and code < 0:
-                return f"killed ({signal.Signals(-code).name}){_MEMORY.get(signal.Signals(-code), '')}"
+                why = ", most likely for lack of memory" if -code == signal.SIGKILL else ""
+                return f"killed ({_signal_name(-code)}){why}"
             return f"its process ended with exit code {code}"
         quiet = time.monotonic() - self.seen
         if quiet > self.part.timeout_s:
@@ -175,66 +184,47 @@ class _Lane:
 
 
 def _close(lanes: Sequence[_Lane], desk: Desk) -> None:
-    """Ask every process to end after the store batch in hand; a second interrupt ends them at once."""
-    working = [lane.process for lane in lanes if lane.process is not None and not lane.idle]
-    if working:
-        desk.tell(Said("stopping: what is in hand is still stored, for a minute at most; Ctrl-C again ends at once"))
+    """End every process; those whose job keeps what it does get time to. A second interrupt ends them at once."""
+    busy = [lane for lane in lanes if lane.process is not None and not lane.idle and getattr(lane.job, "keeps", False)]
     try:
-        for process in working:
-            process.terminate()
-        for process in working:
-            process.join(_GRACE_S)
+        if busy:
+            desk.tell(Said("stopping: what is in hand is still stored, a minute at most; Ctrl-C again ends at once"))
+        for lane in busy:
+            lane.process.terminate()
+        deadline = time.monotonic() + _GRACE_S
+        while time.monotonic() < deadline and any(lane.process.is_alive() for lane in busy):
+            wait([lane.process.sentinel for lane in busy], timeout=_POLL_S)
+            for lane in busy:
+                _drain(lane.pipe)
     finally:
         for lane in lanes:
             lane.stop(grace_s=0)
 
 
-def _serve(pipe: Connection, start: Start, place: tuple[int, int], log: Path) -> None:
-    """What runs in the process: jobs in, events and outcomes out, until the pipe closes."""
-    _redirect(log)
-    ending = threading.Event()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    signal.signal(signal.SIGTERM, lambda *_: ending.set())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    lane, threads = place
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
-
-    def tell(event: Event) -> None:
-        pipe.send(("event", event))
-        if ending.is_set():
-            raise SystemExit(0)
-
-    work: Callable[[Any], Any] = start(tell, lane)
-    while not ending.is_set():
-        try:
-            job = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(("done", work(job)))
+def _drain(pipe: Connection | None) -> None:
+    """Read what a process still says: it would wait for its reader."""
+    with suppress(EOFError, OSError):
+        while pipe is not None and pipe.poll():
+            pipe.recv()
 
 
-def _redirect(log: Path) -> None:
-    """Everything the process writes goes to its log, also what C code writes."""
-    file = log.open("a", encoding="utf-8", errors="backslashreplace")
-    os.dup2(file.fileno(), 1)
-    os.dup2(file.fileno(), 2)
-    sys.stdout = sys.stderr = file
-    faulthandler.enable(file)
+def _feed(pipe: Connection, messages: Sequence[bytes]) -> None:
+    with suppress(OSError):
+        for message in messages:
+            pipe.send_bytes(message)
 
 
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
-def _tail(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    return "\n".join(lines[-_LAST_LINES:])
+def _tail(log: Path, start: int) -> str:
+    """The last lines that were written after the first `start` bytes."""
+    text = log.read_bytes()[start:].decode("utf-8", errors="replace") if log.exists() else ""
+    return "\n".join(text.splitlines()[-_LAST_LINES:])
 
 
 def _memory_gb(pid: int) -> float:

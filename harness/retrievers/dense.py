@@ -24,7 +24,7 @@ from harness.protocols import (
     Rows,
     VectorSource,
 )  # fmt: skip
-from harness.ranking import best, blocks, check_finite, id_order, own_documents, settled, stacked
+from harness.ranking import best, blocks, check_finite, check_varied, id_order, own_documents, settled, stacked
 from harness.types import EvalSet, Floats, Inapplicable, Ranking, Vectors
 
 _HELD_TWICE = 2**29  # bytes: beside 1,000,000 x 384 floats and their codes, another such matrix breaks 3 GiB
@@ -62,6 +62,7 @@ class Dense:
         queries = source.vectors(self.encoder, self.pooling, "query", evalset.queries.texts)
         check_finite(documents.rows, "document")
         check_finite(queries.rows, "query")
+        check_varied(documents.rows, "document")
         reduction = self.reduction.fit(documents.rows)
         sides = _Sides(*(_operand(side.rows, reduction, similarity) for side in (documents, queries)))
         return DenseSearcher(self, evalset, sides, _cut(documents), self._warnings(similarity, documents))

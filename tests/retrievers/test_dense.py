@@ -65,6 +65,14 @@ def test_a_zero_vector_is_ranked_last_by_cosine_and_breaks_nothing() -> None:
     assert searcher(dense(), [[0, 0], [1, 1]], [[1, 1]]).rank(2).documents.tolist() == [[1, 0]]
 
 
+def test_a_model_that_gives_every_document_the_same_vector_is_refused() -> None:
+    same = np.ones((3, 4), dtype=np.float32)
+    for documents in (same, 0 * same):
+        with pytest.raises(HarnessError, match="all 3 document vectors are equal"):
+            searcher(dense(), documents, same[:1])
+    assert searcher(dense(), same[:1], same[:1]).rank(1).documents.tolist() == [[0]]
+
+
 def test_the_similarity_is_the_models_own_unless_named_and_a_change_is_said() -> None:
     documents, queries = [[1, 0], [6, 6]], [[1.0, 0.1]]
     own = searcher(dense(encoder=Claims(similarity="dot")), documents, queries)
@@ -228,8 +236,10 @@ def test_vectors_that_are_not_finite_are_refused_and_never_ranked(quantizer: Any
         searcher(dense(quantizer), documents, queries).rank(5)
 
 
-def test_a_constant_encoder_ranks_by_id_for_every_query() -> None:
-    ranking = searcher(dense(), np.ones((50, 8)), np.ones((4, 8))).rank(10)
+def test_documents_that_score_alike_rank_by_id_for_every_query() -> None:
+    documents = np.ones((50, 8))
+    documents[0] = -1  # one that is told apart, or the model would be refused
+    ranking = searcher(dense(), documents, np.ones((4, 8))).rank(10)
     assert ranking.documents.tolist() == [list(range(49, 39, -1))] * 4
     assert not ranking.complete.any()
 
