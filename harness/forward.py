@@ -24,8 +24,8 @@ _STORE_CHARACTERS = 500_000
 _SIGN_CHARACTERS = 100_000  # between two signs of life
 # What a model or a pooling may raise without being at fault for more than its own variants.
 PART_ERRORS = (
-    HarnessError, ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
-    ValueError,
+    HarnessError, ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, OSError,
+    RuntimeError, TypeError, ValueError,
 )  # fmt: skip
 
 

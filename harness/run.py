@@ -28,6 +28,7 @@ from harness.precision import Parities, hardware_has_bfloat16
 from harness.progress import Watch
 from harness.protocols import Batch, Desk, Done, Encoder, Need
 from harness.sampling import sampled
+from harness.shelf import is_current
 from harness.store import Records
 from harness.types import Advanced, Event, Unwritable, Working
 from harness.wording import set_name
@@ -85,7 +86,8 @@ class Run:
     def source(self) -> StoredVectors:
         """The store as this process sees it: to count what is missing, never to encode."""
         ground = self.ground
-        return StoredVectors(ground.store, ground.devices[0], self.plan.needs(), self.hear, self.config["store_dtype"])
+        store = ground.store if is_current(ground.store) else ground.store / "new"  # an older one counts as empty
+        return StoredVectors(store, ground.devices[0], self.plan.needs(), self.hear, self.config["store_dtype"])
 
     def hear(self, event: Event) -> None:
         """What a process says while it works."""

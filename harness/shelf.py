@@ -233,6 +233,11 @@ def clear_abandoned(path: Path) -> None:
             path.unlink()
 
 
+def is_current(folder: Path) -> bool:
+    """Whether the store is of this schema; an older one is set aside by `open_store`, and nothing else may touch it."""
+    return _schema(folder / "store.json") == SCHEMA
+
+
 def check_schema(folder: Path) -> None:
     """HarnessError where the store is of a newer schema than this version reads; writes nothing."""
     if (found := _schema(folder / "store.json")) > SCHEMA:

@@ -195,3 +195,13 @@ def test_a_rehearsal_says_nothing_where_the_width_is_not_known() -> None:
     widths: Mapping[str, int] = {identity(Hashing()): 64}
     assert "does not fit" in rehearsed(variant, widths)
     assert rehearsed(variant, {}) == ""
+
+
+def test_a_store_of_an_older_version_counts_as_empty_and_is_left_as_it_is() -> None:
+    old = Path("results/store/vectors/0123/4567")
+    old.mkdir(parents=True)
+    (old / "a.shard").write_bytes(b"x" * 1000)
+    sweep_folder = Path("results/store")
+    before = sorted(str(p) for p in sweep_folder.rglob("*"))
+    assert "10 texts" in planned("model=hashing")
+    assert sorted(str(p) for p in sweep_folder.rglob("*")) == before

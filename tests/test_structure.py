@@ -37,7 +37,7 @@ MAP = {
     "superseded": set(),
     "worker": {"forward", "measure", "parts", "plan", "precision", "protocols", "timing"},
     "run": {
-        "evalsets", "forward", "launch", "measure", "parts", "plan", "precision", "progress", "protocols", "sampling",
+        "evalsets", "forward", "launch", "measure", "parts", "plan", "precision", "progress", "protocols", "sampling", "shelf",
         "store", "wording", "worker",
     },
     "rehearsal": {"forward", "parts", "plan", "protocols"},
