@@ -61,7 +61,8 @@ class Local:
                 raise HarnessError(f"executor.{name}={value}: expected a number above 0")
         number = min(desk.lanes if self.workers is None else self.workers, batches)
         threads = max(1, _cores() // number) if number > desk.lanes else 0
-        return [_Lane(self, pickled(start), desk, (i, threads)) for i in range(number)]
+        message = pickled(start)
+        return [_Lane(self, message, desk, (i, threads)) for i in range(number)]
 
 
 class _Lane:
@@ -145,13 +146,12 @@ class _Lane:
             self._launch()
             messages.insert(0, self.start)
         self.tries += 1
-        self.seen = time.monotonic()
+        self.seen, self.written = time.monotonic(), self.log.stat().st_size if self.log.exists() else 0
         # In a thread: a process that hangs or dies before it reads must not hold up the others.
         threading.Thread(target=_feed, args=(self.pipe, messages), daemon=True).start()
 
     def _launch(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.written = self.log.stat().st_size if self.log.exists() else 0
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self.place, self.log), name=str(self.log.stem))
