@@ -5,6 +5,7 @@ import json
 import pytest
 
 from harness.launch import compose
+from harness.progress import Watch
 from harness.runner import run_sweep
 from harness.table import read_sweep, rows
 
@@ -27,7 +28,7 @@ def sweep(tmp_path_factory, shared):
     for words in (f"model=bm25,wordllama task={','.join(SETS)}", f"model={MINILM} task=scifact,xquad-en,xquad-de"):
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
-            outcome = run_sweep(compose([*words.split(), "timing=none"]), words, lambda _: None)
+            outcome = run_sweep(compose([*words.split(), "timing=none"]), words, Watch())
             assert (outcome.failed, outcome.skipped) == (0, 0)
             found |= {(r["model"], r["task"]): r for r in rows(read_sweep(folder / outcome.folder))}
     return found
@@ -64,7 +65,7 @@ def test_every_row_is_sane(sweep, task):
 def test_the_helpdesk_set_separates_three_kinds_of_system(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = f"model=bm25,wordllama,{MINILM} task=helpdesk timing=none"
-    outcome = run_sweep(compose(words.split()), words, lambda _: None)
+    outcome = run_sweep(compose(words.split()), words, Watch())
     scores = sorted(r["ndcg_at_10"] for r in rows(read_sweep(tmp_path / outcome.folder)))
     assert scores[0] >= 0.35
     assert scores[-1] <= 0.90
