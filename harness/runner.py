@@ -119,7 +119,9 @@ def _jobs(group: Mapping[str, Variant], stopped: Collection[tuple[str, str]]) ->
     """What `dtype=auto` asks first; then for each eval set the forward passes and the variants whose passes came
     through.
     """
-    for need, task in passes(v for v in group.values() if v.auto).values():
+    tried = [v for v in group.values() if v.auto]
+    tried.sort(key=lambda v: all(need.pooling.native for need in v.retriever.needs()))  # the last one stands for all
+    for need, task in passes(tried).values():
         yield Trial(need, task)
     for task in dict.fromkeys(v.task for v in group.values()):
         mine = {key: v for key, v in group.items() if v.task == task}
@@ -193,7 +195,7 @@ def _line(record: Record) -> str:
     start = f"{named(record.labels)} on {record.labels['task']}:"
     if record.status == "ok":
         return f"{start} {record.values['main']} {record.values['main_score']:.4f}"
-    log = f" (log: {record.provenance['log']})" if "log" in record.provenance else ""
+    log = f" (log: {record.provenance['log']})" if record.provenance.get("log") else ""
     return f"{start} {record.status.upper()} {record.reason}{log}"
 
 

@@ -19,7 +19,18 @@ from harness.plan import Variant
 from harness.precision import Parities, Parity
 from harness.protocols import Need
 from harness.timing import versions
-from harness.types import Doubles, EvalSet, Event, HarnessError, Inapplicable, Record, Status, Unwritable, first_line
+from harness.types import (
+    Doubles,
+    EvalSet,
+    Event,
+    HarnessError,
+    Inapplicable,
+    Lost,
+    Record,
+    Status,
+    Unwritable,
+    first_line,
+)
 
 _PROBED, _TOGETHER = 24, 4
 
@@ -39,7 +50,10 @@ class Task(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """See whether bfloat16 gives the model's vectors. Outcome: its `Parity`, None where the model does not run."""
+    """See whether bfloat16 gives the model's vectors. Outcome: its `Parity`; `Lost` where that cannot be seen.
+
+    None where the pooling does not apply, which its variants find out themselves.
+    """
 
     need: Need
     task: str
@@ -144,12 +158,15 @@ class Worker:
         rate = sum(len(text) for group in groups for text in group) / (time.perf_counter() - warm)
         return Probed(opened - start, rate, width, float(psutil.Process().memory_info().rss))
 
-    def _try(self, job: Trial) -> Parity | None:
+    def _try(self, job: Trial) -> Parity | Lost | None:
         try:
             return self.parities.measured(job.need, self.setup.tasks[job.task].evalset)
-        except PART_ERRORS:  # the forward pass meets it again
-            traceback.print_exc()
-        return None
+        except Unwritable:
+            raise
+        except Inapplicable:
+            return None
+        except PART_ERRORS as error:  # unchecked, bfloat16 is never taken
+            return Lost(f"dtype=auto could not be checked: {first_line(error)}", traceback.format_exc(), "")
 
     def _encode(self, job: Pass) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from harness.precision import Parities, Parity, hardware_has_bfloat16
 from harness.protocols import Need
 from harness.table import read_sweep
 from harness.types import EvalSet, Qrels, Texts
-from tests.encoders.halving import Halving
+from tests.encoders.halving import Halving, OpenHalving
 from tests.sweeping import DOCUMENTS, QUERIES, sweep, table_of, write_task
 
 WORDS = ("trusted=[tests]", "dtype=auto", "sweep=s")
@@ -105,3 +106,18 @@ def test_the_hardware_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
     assert hardware_has_bfloat16("cpu")
     assert not hardware_has_bfloat16("mps")
+
+
+def test_where_it_cannot_be_checked_bfloat16_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    encode = OpenHalving.encode
+
+    def too_large(self: OpenHalving, *given: Any) -> Any:
+        if self.part.dtype == "float32":
+            raise RuntimeError("out of memory")
+        return encode(self, *given)
+
+    monkeypatch.setattr(OpenHalving, "encode", too_large)
+    outcome = sweep("model=sound,bm25", *WORDS)
+    assert (outcome.done, outcome.failed, outcome.encoded) == (1, 1, 0)
+    (reason,) = [row["reason"] for row in table_of(outcome) if row["status"] == "failed"]
+    assert reason == "dtype=auto could not be checked: out of memory"
