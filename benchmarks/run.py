@@ -64,7 +64,7 @@ def searching(documents: int) -> list[str]:
     generator = np.random.default_rng(0)
     rows, queries = (generator.standard_normal((n, 384), dtype=np.float32) for n in (documents, 1000))
     rows, queries = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (rows, queries))
-    index = Flat().build(rows, [str(i) for i in range(documents)])
+    index = Flat().build(rows, [str(i) for i in range(documents)], "dot")
     none = np.full(1000, -1, dtype=np.int32)
     return [
         ratio(

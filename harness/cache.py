@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.parts import did_you_mean
+from harness.ragged import HEAD
 from harness.shard import Shard, read_shard
 from harness.shelf import clear_abandoned
 from harness.store import read_json
@@ -27,8 +28,9 @@ class Entry(NamedTuple):
 
     model: its label; id: the first 8 digits of its identity, which also tells library versions and dtypes apart.
     evalset and role are empty for damaged files, whose header names none; evalset is "other" for texts encoded
-    outside an eval set. vectors: a text that several shards hold counts for the one it is served from. bytes: all
-    files; damaged: those of them set aside. used: when vectors were last added. dtype: of the rows on disk.
+    outside an eval set. vectors: a text that several shards hold counts for the one it is served from, and one of
+    several rows counts them all; those of a reranker are scores of pairs. bytes: all files; damaged: those of them
+    set aside. used: when vectors were last added. dtype: of the rows on disk.
     """
 
     model: str
@@ -145,10 +147,11 @@ def _shards(shelf: Path) -> dict[Path, Shard | None]:
 
 
 def _served(shards: Sequence[Shard]) -> dict[Path, int]:
-    """How many texts each shard is the first to hold."""
+    """How many vectors each shard is the first to hold."""
     if not shards:
         return {}
     _, first = np.unique(np.concatenate([shard.keys for shard in shards]), return_index=True)
+    first = first[np.concatenate([shard.tokens[:, 1] for shard in shards])[first] != HEAD]
     ends = np.cumsum([shard.head.n for shard in shards])
     counts = np.bincount(np.searchsorted(ends, first, side="right"), minlength=len(shards))
     return {shard.path: int(n) for shard, n in zip(shards, counts, strict=True)}

@@ -11,9 +11,11 @@ import numpy as np
 from harness.policy import AT_MOST, Policy
 from harness.table import Row, Sweep, rows
 from harness.types import Doubles, HarnessError
-from harness.wording import limit
+from harness.wording import called, limit
 
-_LABELS = ("model", "pooling", "dim", "quantization")
+_LABELS = (
+    "model", "pooling", "dim", "quantization", "retriever", "index", "reduction", "prompt", "chunking",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,18 +92,13 @@ def _candidate(
         "warnings": sorted({w for r in good.values() for w in r["warnings"]}),
     }
     first = (list(good.values()) or list(group))[0]
-    labels = {k: first[k] for k in (*_LABELS, "retriever", "index")}
-    return Candidate(cid, label_of(labels), labels, card, scores, costs, facts, lost)
+    labels = {k: first[k] for k in _LABELS}
+    return Candidate(cid, called(labels), labels, card, scores, costs, facts, lost)
 
 
 def candidate_of(row: Mapping[str, Any]) -> str:
     """The row's candidate id; a combination that could not be planned has its label for one."""
-    return str(row["candidate_id"] or f"unplanned {label_of(row)}")
-
-
-def label_of(labels: Mapping[str, Any]) -> str:
-    """`model · pooling · dim · quantization`, without what does not apply."""
-    return " · ".join(str(labels[k]) for k in _LABELS if labels[k] not in ("-", None))
+    return str(row["candidate_id"] or f"unplanned {called(row)}")
 
 
 def _main_scores(sweep: Sweep, key: str) -> Doubles:
@@ -126,7 +123,8 @@ def breaches(candidate: Candidate, policy: Policy) -> list[Breach]:
         has = set(card.get("languages") or ())
         if "multilingual" not in has and set(limits["languages"]) - has:
             found.append(Breach("languages", sorted(has), limits["languages"], "over" if has else "unknown"))
-    if limits.get("licences") and card.get("licence") not in limits["licences"]:
+    held = card.get("licences") or [card.get("licence")]  # of all models of a pipeline
+    if limits.get("licences") and any(one not in limits["licences"] for one in held):
         state = "over" if card.get("licence") else "unknown"
         found.append(Breach("licence", card.get("licence"), limits["licences"], state))
     if limits.get("remote_code") is False and card.get("remote_code"):

@@ -10,12 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from harness import __version__
-from harness.options import cache_options, parser_of, sweep_folders, take_flag
+from harness import __version__, options
 from harness.types import HarnessError
 
 USAGE, SOME_FAILED, CHANGED, NO_DECISION, INTERRUPTED = 1, 2, 3, 4, 130
-FORMATS = ("text", "md", "csv", "jsonl", "parquet")
 _HYDRA_SHOWS = ("--cfg", "-c", "--info", "-i", "--hydra-help")
 
 
@@ -42,7 +40,7 @@ def main() -> NoReturn:
 def dispatch(words: Sequence[str]) -> int:
     """Run the command that the first word names and give its exit code."""
     if not words or words[0] in ("-h", "--help", "help"):
-        print(_overview())
+        print(options.overview(COMMANDS))
         return 0 if words else USAGE
     if words[0] == "--version":
         print(f"embedding-harness {__version__}")
@@ -54,24 +52,9 @@ def dispatch(words: Sequence[str]) -> int:
     return COMMANDS[words[0]](list(words[1:]))
 
 
-def _overview() -> str:
-    lines = [f"  {name:9} {(command.__doc__ or '').splitlines()[0]}" for name, command in COMMANDS.items()]
-    return "\n".join([
-        "harness: pick the embedding model for a search or RAG system, and defend the pick", "",
-        "usage: harness COMMAND [...]        harness COMMAND --help", "", *lines, "",
-        "examples:",
-        "  harness run experiment=quickstart",
-        "  harness run -m model=bm25,all-minilm-l6-v2 dim=full,192 quantization=float32,int8 task=helpdesk",
-        "  harness validate ./evals/support-tickets",
-        "",
-        "exit codes: 0 fine, 1 usage or validation, 2 some jobs failed, 3 decision changed, 4 nothing can be decided,",
-        "            130 interrupted",
-    ])  # fmt: skip
-
-
 def _run(words: list[str]) -> int:
     """run one candidate or a sweep; ends with a table, the pick and the paths"""
-    if any(w in ("-h", "--help") for w in words):
+    if options.wants_help(words):
         from harness.terminal import run_help
 
         _show(run_help())
@@ -81,8 +64,8 @@ def _run(words: list[str]) -> int:
     if any(w.partition("=")[0] in _HYDRA_SHOWS for w in words):
         launch.show(words)
         return 0
-    words, as_json = take_flag(words, "--json")
-    words, plain = take_flag(words, "--plain")
+    words, as_json = options.take_flag(words, "--json")
+    words, plain = options.take_flag(words, "--plain")
     jobs = launch.compose(words)
     from harness.policy import read_policy
     from harness.runner import run_sweep
@@ -102,17 +85,13 @@ def _run(words: list[str]) -> int:
 
 def _plan(words: list[str]) -> int:
     """what would run, what is remembered, time, disk and memory; runs nothing"""
-    if any(w in ("-h", "--help") for w in words):
-        _show(
-            "usage: harness plan [the words of harness run] [--no-probe]\n\nPrints the grid after pruning, what is "
-            "remembered, the forward passes, and time, disk and memory as ranges.\nA probe of some 24 texts a model "
-            "gives the time; --no-probe leaves it out. Runs and writes nothing."
-        )
+    if options.wants_help(words):
+        _show(options.PLAN_HELP)
         return 0
     from harness.launch import compose
     from harness.preview import plan_sweep
 
-    words, unprobed = take_flag(words, "--no-probe")
+    words, unprobed = options.take_flag(words, "--no-probe")
     with _watch(plain=True) as watch:
         _show(plan_sweep(compose(words), watch, probe=not unprobed))
     return 0
@@ -120,8 +99,8 @@ def _plan(words: list[str]) -> int:
 
 def _cache(words: list[str]) -> int:
     """stored vectors by model and eval set: sizes, and --prune"""
-    parser = parser_of("cache", _cache)
-    cache_options(parser)
+    parser = options.parser_of("cache", _cache)
+    options.cache_options(parser)
     args = parser.parse_args(words)
     if args.names:
         name = args.names[0]
@@ -142,10 +121,10 @@ def _cache(words: list[str]) -> int:
 
 def _report_command(words: list[str]) -> int:
     """HTML page and decision record from records alone"""
-    parser = parser_of("report", _report_command)
+    parser = options.parser_of("report", _report_command)
     parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
     parser.add_argument("-o", "--output", default=None, help="folder to write to (reports/SWEEP)")
-    sweep_folders(parser)
+    options.sweep_folders(parser)
     args = parser.parse_args(words)
     from harness.table import find_sweep
 
@@ -159,10 +138,10 @@ def _report_command(words: list[str]) -> int:
 def _decide_command(words: list[str]) -> int:
     """decide again, without running anything: harness decide [SWEEP] [policy=NAME] [policy.margin=0.01 ...]"""
     overrides = [w for w in words if "=" in w and not w.startswith("-")]
-    parser = parser_of("decide", _decide_command)
+    parser = options.parser_of("decide", _decide_command)
     parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
     parser.add_argument("--json", action="store_true", help="print decision.json")
-    sweep_folders(parser)
+    options.sweep_folders(parser)
     args = parser.parse_args([w for w in words if w not in overrides])
     from harness.decide import DECIDED, decide
     from harness.policy import read_policy
@@ -186,18 +165,16 @@ def _decide_command(words: list[str]) -> int:
 
 def _table(words: list[str]) -> int:
     """one row per candidate and eval set: text, md, csv, jsonl or parquet"""
-    parser = parser_of("table", _table)
+    parser = options.parser_of("table", _table)
     parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
-    parser.add_argument("--format", choices=FORMATS, help="text, or what the suffix of -o says")
-    parser.add_argument("-o", "--output", default=None, help="file to write to (stdout; needed for parquet)")
-    sweep_folders(parser)
+    options.table_options(parser)
+    options.sweep_folders(parser)
     args = parser.parse_args(words)
     from harness.table import find_sweep, read_sweep, rows
     from harness.terminal import write_table
 
     sweep = read_sweep(find_sweep(args.sweep, Path(args.results_dir)))
-    form = args.format or _form_of(args.output)
-    text = write_table(rows(sweep), form, Path(args.output) if args.output else None)
+    text = write_table(rows(sweep), options.form_of(args), Path(args.output) if args.output else None)
     if text:
         _show(text)
     return 0
@@ -205,7 +182,7 @@ def _table(words: list[str]) -> int:
 
 def _validate(words: list[str]) -> int:
     """check an eval set: name of a task, manifest file, or folder of data"""
-    parser = parser_of("validate", _validate)
+    parser = options.parser_of("validate", _validate)
     parser.add_argument("evalset", help="task name, manifest (.yaml) or data folder")
     parser.add_argument("--json", action="store_true", help="findings as JSON")
     args = parser.parse_args(words)
@@ -223,12 +200,35 @@ def _validate(words: list[str]) -> int:
     return USAGE if any(n.level == "error" for n in notes) else 0
 
 
+def _similarity(words: list[str]) -> int:
+    """a quick look at a few texts: dimensions, tokens, time and similarities, by model"""
+    from harness import glance
+
+    if options.wants_help(words):
+        _show(glance.HELP)
+        return 0
+    from harness.similarity import as_json, look, parted
+
+    given, texts = parted(words)
+    given, as_values = options.take_flag(given, "--json")
+    given, plain = options.take_flag(given, "--plain")
+    given, query = options.take_flag(given, "--query")
+    looks, absent = look(given, texts, query)
+    if as_values:
+        _show(json.dumps(as_json(looks, absent, texts)))
+    else:
+        stream = None if plain or os.environ.get("TERM") == "dumb" else sys.stdout
+        if text := glance.shown(looks, absent, texts, query, stream):
+            _show(text)
+    return SOME_FAILED if any(one.failed for one in absent) else 0
+
+
 def _list(words: list[str]) -> int:
     """what can be named on the command line: models, tasks, poolings, quantizers ..."""
-    parser = parser_of("list", _list)
-    parser.add_argument("what", nargs="?", help="models, tasks, policies, experiments or a room such as quantizers")
+    parser = options.parser_of("list", _list)
+    parser.add_argument("what", nargs="?", help="models, tasks, or any other kind; left out, all kinds with counts")
     args = parser.parse_args(words)
-    from harness.terminal import listing
+    from harness.catalogue import listing
 
     _show(listing(args.what))
     return 0
@@ -236,7 +236,7 @@ def _list(words: list[str]) -> int:
 
 def _doctor(words: list[str]) -> int:
     """what this machine has: devices, threads, versions, extras"""
-    parser_of("doctor", _doctor).parse_args(words)
+    options.parser_of("doctor", _doctor).parse_args(words)
     from harness.terminal import machine_text
 
     _show(machine_text())
@@ -245,7 +245,7 @@ def _doctor(words: list[str]) -> int:
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _run, "plan": _plan, "report": _report_command, "decide": _decide_command, "table": _table,
-    "validate": _validate, "cache": _cache, "list": _list, "doctor": _doctor,
+    "validate": _validate, "similarity": _similarity, "cache": _cache, "list": _list, "doctor": _doctor,
 }  # fmt: skip
 
 
@@ -267,11 +267,6 @@ def _policy_node(overrides: list[str], before: Any) -> Any:
     from harness.policy import overridden
 
     return overridden(before, overrides, compose(overrides)[0].config["policy"]) if overrides else before
-
-
-def _form_of(output: str | None) -> str:
-    suffix = Path(output).suffix[1:] if output else ""
-    return suffix if suffix in FORMATS else "text"
 
 
 def _show(text: str) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import yaml
@@ -14,7 +14,7 @@ import yaml
 from harness.parts import available, did_you_mean, find
 from harness.protocols import Format
 from harness.reading import listing, shown
-from harness.types import EvalSet, HarnessError, Note, Qrels, RawSet, Texts
+from harness.types import EvalSet, HarnessError, Note, Qrels, RawSet, Role, Texts
 
 TYPES = (
     "retrieval", "reranking", "sts", "classification", "clustering", "pair_classification", "bitext", "summarization",
@@ -22,7 +22,7 @@ TYPES = (
 LABEL_SOURCES = ("bm25-top10", "clicks", "human-pool", "synthetic", "unknown")
 KEYS = (
     "name", "type", "format", "path", "split", "columns", "languages", "weight", "guard", "label_source",
-    "exclude_self",
+    "exclude_self", "public", "instruction", "prompts",
 )  # fmt: skip
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
@@ -42,6 +42,9 @@ class Manifest:
     guard: bool
     label_source: str
     exclude_self: bool | None
+    public: str
+    instruction: str
+    prompts: Mapping[Role, str]
 
 
 def load_task(task: str, folders: Sequence[Path]) -> EvalSet:
@@ -111,6 +114,7 @@ def load(manifest: Mapping[str, Any], where: Path) -> EvalSet:
         name=checked.name, type=checked.type, documents=raw.documents, queries=raw.queries, qrels=qrels,
         languages=checked.languages, weight=checked.weight, guard=checked.guard, label_source=checked.label_source,
         exclude_self=exclude_self, notes=(*notes, *raw.notes, *judged_notes, *self_notes), source=shown(checked.path),
+        public=checked.public, instruction=checked.instruction, prompts=checked.prompts,
     )  # fmt: skip
 
 
@@ -135,6 +139,8 @@ def _checked(manifest: Mapping[str, Any], where: Path) -> Manifest:
         guard=_one_of(manifest, "guard", (True, False), False, at),
         label_source=_one_of(manifest, "label_source", LABEL_SOURCES, "unknown", at),
         exclude_self=None if exclude_self == "auto" else exclude_self,
+        public=_optional(manifest, "public", at), instruction=_optional(manifest, "instruction", at),
+        prompts=_prompts(manifest, at),
     )  # fmt: skip
 
 
@@ -143,6 +149,10 @@ def _string(manifest: Mapping[str, Any], key: str, default: str, at: str) -> str
     if not isinstance(value, str) or not value:
         raise HarnessError(f"{at}: {key}: {value!r}: expected text; put numbers in quotes.")
     return value
+
+
+def _optional(manifest: Mapping[str, Any], key: str, at: str) -> str:
+    return _string(manifest, key, "", at) if key in manifest else ""
 
 
 def _one_of(manifest: Mapping[str, Any], key: str, known: Sequence[Any], default: Any, at: str) -> Any:
@@ -161,6 +171,17 @@ def _columns(manifest: Mapping[str, Any], at: str) -> dict[str, str]:
     return dict(value)
 
 
+def _prompts(manifest: Mapping[str, Any], at: str) -> dict[Role, str]:
+    """Texts by role; an empty one is the wish for no prompt."""
+    value = manifest.get("prompts") or {}
+    if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
+        raise HarnessError(f'{at}: prompts: {value!r}: expected texts such as {{query: "query: ", document: ""}}.')
+    for role in value:
+        if role not in get_args(Role):
+            raise HarnessError(f"{at}: prompts: {role!r} is not known. {did_you_mean(str(role), get_args(Role))}")
+    return dict(value)
+
+
 def _languages(manifest: Mapping[str, Any], at: str) -> tuple[str, ...]:
     value = manifest.get("languages") or []
     if isinstance(value, str) or not isinstance(value, Sequence):
@@ -175,7 +196,7 @@ def _languages(manifest: Mapping[str, Any], at: str) -> tuple[str, ...]:
 
 
 def _path(manifest: Mapping[str, Any], where: Path) -> Path:
-    given = Path(_string(manifest, "path", "", shown(where)) if "path" in manifest else "").expanduser()
+    given = Path(_optional(manifest, "path", shown(where))).expanduser()
     if "path" not in manifest:
         raise HarnessError(f"{shown(where)} has no path; say where the data lies, for example `path: ./data`.")
     beside = where.parent / given

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from harness.forward import Work
 from harness.parts import identity
@@ -12,7 +12,7 @@ from harness.progress import spoken_range
 from harness.protocols import Need
 from harness.rehearsal import rehearsed
 from harness.types import EvalSet
-from harness.wording import size, whole
+from harness.wording import called, size, whole
 from harness.worker import Probed
 
 _SPREAD = (0.8, 1.3)  # a machine against itself, and a sample's texts against all of them
@@ -83,7 +83,11 @@ class Sketch(NamedTuple):
 
 def forecast(sketch: Sketch) -> str:
     """The plan as a person reads it."""
-    refused = {key: reason for key, v in sketch.pending.items() if (reason := rehearsed(v, sketch.widths))}
+    refused = {
+        key: reason
+        for key, v in sketch.pending.items()
+        if (reason := rehearsed(v, sketch.widths, len(sketch.evalsets[v.task].documents)))
+    }
     run = {key: v for key, v in sketch.pending.items() if key not in refused}
     lines = [sketch.headline, *_grid(sketch.pending.values())]
     lines.append(f"remembered  {sketch.remembered}, to run {len(run)}, not applicable {len(refused)}")
@@ -104,7 +108,7 @@ def _grid(variants: Collection[Variant]) -> list[str]:
 
 
 def _listed(variants: Iterable[Variant]) -> list[str]:
-    return [f"  to run  {_named(v.labels)} on {v.task}" for v in variants]
+    return [f"  to run  {called(v.labels)} on {v.task}" for v in variants]
 
 
 def _grouped(refused: Mapping[str, str], variants: Mapping[str, Variant]) -> list[str]:
@@ -112,12 +116,8 @@ def _grouped(refused: Mapping[str, str], variants: Mapping[str, Variant]) -> lis
     by_reason: dict[str, list[Variant]] = {}
     for key, reason in refused.items():
         by_reason.setdefault(reason, []).append(variants[key])
-    return [f"  not applicable ({len(group)}): {_named(group[0].labels)}{' ...' if len(group) > 1 else ''}: {reason}"
+    return [f"  not applicable ({len(group)}): {called(group[0].labels)}{' ...' if len(group) > 1 else ''}: {reason}"
             for reason, group in by_reason.items()]  # fmt: skip
-
-
-def _named(labels: Mapping[str, Any]) -> str:
-    return " · ".join(str(labels[k]) for k in ("model", "pooling", "dim", "quantization") if labels[k] != "-")
 
 
 def _pass_line(step: Step) -> str:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.parts import describe, digest, identity, name_of
-from harness.protocols import Encoder, Need, OpenEncoder, Pooling
-from harness.shelf import Incomplete, Keys, Shelf, text_keys
-from harness.store import read_json, write_json
-from harness.timing import versions
-from harness.types import Advanced, Encoded, EvalSet, Event, HarnessError, Role, Said, Vectors, Working
+from harness.encoded import checked, joined
+from harness.filling import Asked, Tell, asked_for, fill, kept, pieces
+from harness.home import Home
+from harness.pairs import Pairs
+from harness.parts import did_you_mean, identity, name_of
+from harness.protocols import Encoder, Need, OpenEncoder, OpenReranker, Pooling, Reranker
+from harness.recent import Recent
+from harness.shelf import Keys, Shelf, text_keys
+from harness.types import Encoded, EvalSet, Floats, HarnessError, Role, Vectors, Working
 
-# What a kill can cost: texts and characters between two writes, some ten seconds of a small model on two cores.
-_STORE_TEXTS = 1024
-_STORE_CHARACTERS = 500_000
-_SIGN_CHARACTERS = 100_000  # between two signs of life
 # What a model or a pooling may raise without being at fault for more than its own variants.
 PART_ERRORS = (
     HarnessError, ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, OSError,
     RuntimeError, TypeError, ValueError,
 )  # fmt: skip
+_Demands = list[tuple[Sequence[str], list[Pooling]]]  # texts, and the poolings that need them
 
 
 class Work(NamedTuple):
@@ -40,8 +39,8 @@ class StoredVectors:
     """A `VectorSource` over one store folder; keeps one model open at a time.
 
     `tell` gets what a user should see, and the progress of each store batch once it is on disk. `dtype` is the
-    precision of the rows on disk. A set of texts is always cut into the same store batches, and a store batch is
-    stored as a whole, so vectors do not depend on where an earlier run was killed.
+    precision of the rows on disk; weights of terms and scores of pairs are always kept in float32. `sets` are the
+    eval sets that parts may name.
     """
 
     def __init__(
@@ -49,181 +48,176 @@ class StoredVectors:
         folder: Path,
         device: str,
         needs: Iterable[Need],
-        tell: Callable[[Event], None],
+        tell: Tell,
         dtype: str = "float32",
+        sets: Mapping[str, EvalSet] | None = None,
     ) -> None:
         self.folder = folder
         self.device = device
         self.tell = tell
         self.dtype = dtype
-        self._poolings: dict[str, dict[str, Pooling]] = {}
+        self.sets = sets or {}
+        self._needs: dict[str, dict[tuple[str, str], Need]] = {}
         for need in needs:
-            self._poolings.setdefault(identity(need.encoder), {})[identity(need.pooling)] = need.pooling
-        self._shelves: dict[tuple[str, str], Shelf] = {}
-        self._known_keys: dict[tuple[int, str], tuple[Sequence[str], Keys]] = {}
-        self._failed: dict[tuple[Shelf, Role, int], Exception] = {}
-        self._open: tuple[str, OpenEncoder] | None = None
-        self._dated: set[Path] = set()
+            chunking = identity(need.chunking) if need.chunking else ""
+            self._needs.setdefault(identity(need.encoder), {})[identity(need.pooling), chunking] = need
+        self._homes: dict[str, Home] = {}
+        self._keys_of = Recent[Keys]()
+        self._passages_of = Recent[Sequence[str] | None]()
+        self._failed: dict[tuple[Shelf, int], Exception] = {}
+        self._open: tuple[str, Any] = ("", None)
 
     def vectors(self, encoder: Encoder, pooling: Pooling, role: Role, texts: Sequence[str]) -> Vectors:
-        """float32 [n, d] in the order of `texts`; encodes what the store lacks and keeps it."""
-        keys, shelf = self._keys(encoder, role, texts), self._shelf(encoder, pooling)
-        self._mark_used(encoder)
-        for poolings in (self._planned(encoder, pooling), [pooling], [pooling]):
-            if self._missing(shelf, keys).any():
-                self._fill(encoder, poolings, role, texts, "")
-            try:
-                return shelf.load(keys)
-            except Incomplete:
-                self._name_dropped(shelf)
-        raise HarnessError(f"vectors under {shelf.folder} vanish while they are read; is another process pruning them?")
+        """float32 rows in the order of `texts`, with counts where a text has several; what is missing is encoded and
+        kept.
+        """
+        home, beside = self._home(encoder), self._beside(encoder, pooling, role)
+        home.mark_used()
+        fills = [partial(self._fill, encoder, role, [(texts, p)], "") for p in (beside, [pooling], [pooling])]
+        return kept(home.shelf(identity(pooling)), self._keys(encoder, role, texts), fills, self.tell)
 
     def fill(self, encoder: Encoder, evalset: EvalSet) -> None:
-        """One forward pass over an eval set for all planned poolings; a pooling that fails is left to its own turn."""
-        poolings = list(self._poolings.get(identity(encoder), {}).values())
-        for role, texts in sides(evalset):
-            self._fill(encoder, poolings, role, texts, f"{evalset.name} {role}")
+        """One forward pass over an eval set for all that is planned; a pooling that fails is left to its own turn.
+
+        Documents are encoded whole, in passages or both, as the planned needs say. Where a chunking does not apply,
+        its variants find that out.
+        """
+        for role, demands in self._demands(encoder, evalset).items():
+            self._fill(encoder, role, demands, f"{evalset.name} {role}")
 
     def missing(self, encoder: Encoder, evalset: EvalSet) -> Work:
         """What `fill` would encode."""
-        poolings = list(self._poolings.get(identity(encoder), {}).values())
-        texts = [t for role, side in sides(evalset) for t in self._lacking(encoder, poolings, role, side)]
-        return Work(len(texts), sum(map(len, texts)))
+        lengths = []
+        for role, demands in self._demands(encoder, evalset).items():
+            asked, _ = self._asked(encoder, role, demands)
+            lacks = asked.lacks(self.tell).values()
+            lengths += [asked.lengths[np.any(list(lacks), axis=0)]] if lacks else []
+        return Work(sum(map(len, lengths)), sum(int(side.sum()) for side in lengths))
 
     def width(self, need: Need) -> int:
         """Dimensions of the stored vectors, 0 where there are none."""
-        return self._shelf(need.encoder, need.pooling).width
+        return self._home(need.encoder).shelf(identity(need.pooling)).width
+
+    def pairs(self, reranker: Reranker, queries: Sequence[str], documents: Sequence[str]) -> Floats:
+        """float32 [n] scores of parallel texts; what the store lacks is scored and kept."""
+        home, small = self._home(reranker), _independent(reranker)
+        return Pairs(home, lambda: self.reranking(reranker), small, self.tell).scores(queries, documents)
+
+    def evalset(self, name: str) -> EvalSet:
+        """The eval set of that name; HarnessError where it has not been read."""
+        if name not in self.sets:
+            raise HarnessError(f"no eval set named {name!r} has been read. {did_you_mean(name, self.sets)}".rstrip())
+        return self.sets[name]
 
     def opened(self, encoder: Encoder) -> OpenEncoder:
         """The loaded model; the one before it is let go."""
-        name = identity(encoder)
-        if self._open is None or self._open[0] != name:
-            self._open = None
-            self._open = (name, encoder.open(self.device))
+        model: OpenEncoder = self._loaded(identity(encoder), lambda: encoder.open(self.device))
+        return model
+
+    def reranking(self, reranker: Reranker) -> OpenReranker:
+        """The loaded model; the one before it is let go."""
+        model: OpenReranker = self._loaded(identity(reranker), lambda: reranker.rerank(self.device))
+        return model
+
+    def _loaded(self, name: str, load: Callable[[], Any]) -> Any:
+        if self._open[0] != name:
+            self._open = ("", None)
+            self._open = (name, load())
         return self._open[1]
 
-    def _fill(
-        self, encoder: Encoder, poolings: Sequence[Pooling], role: Role, texts: Sequence[str], origin: str
-    ) -> None:
-        keys = self._keys(encoder, role, texts)
-        lacks = {p: self._missing(self._shelf(encoder, p), keys) for p in poolings}
-        if not any(lack.any() for lack in lacks.values()):
-            return
-        self._describe(encoder, poolings)
-        parts = list(store_batches(texts, keys))
-        while parts:
-            part = parts.pop(0)
-            if any(self._shelf(encoder, p).joined() for p in lacks):  # another process fills it too: share the work
-                random.shuffle(parts)
-                lacks = {p: self._missing(self._shelf(encoder, p), keys) for p in lacks}
-            wanted = [p for p, lack in lacks.items() if lack[part].any()]
-            rows = part[np.any([lacks[p][part] for p in wanted], axis=0)] if wanted else part[:0]
-            if not len(rows):
-                continue
-            found = self._encode(encoder, [texts[i] for i in rows], role, wanted, texts)
-            lacks = {p: lack for p, lack in lacks.items() if p in found or p not in wanted}
-            for p, vectors in found.items():
-                own = np.flatnonzero(lacks[p][rows])
-                kept = Vectors(vectors.rows[own], vectors.tokens[own], vectors.full_tokens[own])
-                self._shelf(encoder, p).append(keys[rows[own]], kept, origin)
-            self.tell(Advanced(len(rows)))
+    def _fill(self, encoder: Encoder, role: Role, demands: _Demands, origin: str) -> None:
+        asked, poolings = self._asked(encoder, role, demands)
+        texts, name = [text for side, _ in demands for text in side], hash(asked.keys.tobytes())
+
+        def make(at: NDArray[np.int64], shelves: list[Shelf]) -> dict[Shelf, Vectors]:
+            before = [self._failed.get((shelf, name)) for shelf in shelves]
+            if before[0] and all(before):
+                raise before[0]
+            wanted = [poolings[shelf] for shelf in shelves]
+            self._home(encoder).describe({identity(p): name_of(p) for p in wanted})
+            try:
+                found = self._encode(encoder, role, [texts[i] for i in at], wanted)
+            except PART_ERRORS as error:  # later calls for these texts meet it again at once
+                self._failed |= {(shelf, name): error for shelf in shelves}
+                raise
+            return {shelf: found[poolings[shelf]] for shelf in shelves if poolings[shelf] in found}
+
+        fill(asked, self._home(encoder).several or _independent(encoder), make, self.tell, origin)
 
     def _encode(
-        self, encoder: Encoder, chosen: list[str], role: Role, poolings: list[Pooling], texts: Sequence[str]
+        self, encoder: Encoder, role: Role, texts: list[str], poolings: list[Pooling]
     ) -> dict[Pooling, Vectors]:
-        """Vectors of the poolings that work; where none does, the error, which later calls for these texts meet again
-        at once.
-        """
-        before = [self._failed.get((self._shelf(encoder, p), role, id(texts))) for p in poolings]
-        if before[0] and all(before):
-            raise before[0]
-        try:
-            model, made = self.opened(encoder), list[Encoded]()
-            for piece in _pieces(chosen):
-                encoded, sound = _together(model, piece, role, poolings)
-                made = [e._replace(vectors=tuple(e.vectors[poolings.index(p)] for p in sound)) for e in made]
-                made, poolings = [*made, encoded], sound
-                self.tell(Working(sum(map(len, piece))))
-            tokens, full = (np.concatenate([getattr(e, name) for e in made]) for name in ("tokens", "full_tokens"))
-            columns = {p: np.concatenate([e.vectors[i] for e in made]) for i, p in enumerate(poolings)}
-            found = {p: Vectors(v, tokens, full) for p, v in columns.items() if np.isfinite(v).all()}
-            if not found:
-                raise HarnessError("the model gives vectors that are not finite (NaN or inf): its weights or its dtype")
-            return found
-        except PART_ERRORS as error:
-            for p in poolings:
-                self._failed[self._shelf(encoder, p), role, id(texts)] = error
-            raise
+        """Vectors of the poolings that work; where none does, the error."""
+        model, several, made = self.opened(encoder), self._home(encoder).several, list[Encoded]()
+        for piece in pieces([len(t) for t in texts]):
+            encoded, sound = _together(model, texts[piece], role, poolings)
+            made = [e._replace(vectors=tuple(e.vectors[poolings.index(p)] for p in sound)) for e in made]
+            made, poolings = [*made, checked(encoded, len(texts[piece]), several)], sound
+            self.tell(Working(sum(map(len, texts[piece]))))
+        return joined(made, poolings)
 
-    def _planned(self, encoder: Encoder, pooling: Pooling) -> list[Pooling]:
-        planned = self._poolings.get(identity(encoder), {}) if encoder.traits().pooling else {}
-        return [pooling, *(p for key, p in planned.items() if key != identity(pooling))]
+    def _demands(self, encoder: Encoder, evalset: EvalSet) -> dict[Role, _Demands]:
+        """What the planned needs ask of an eval set: whole documents, passages, or both, and the queries."""
+        sides: dict[str, tuple[Sequence[str], list[Pooling]]] = {}
+        for (_, chunking), need in self._needs.get(identity(encoder), {}).items():
+            texts = self._cut(need, chunking, evalset.documents.texts)
+            if texts is not None:
+                sides.setdefault(chunking, (texts, []))[1].append(need.pooling)
+        poolings = {identity(p): p for _, own in sides.values() for p in own}
+        return {"document": [*sides.values()], "query": [(evalset.queries.texts, [*poolings.values()])]}
 
-    def _lacking(self, encoder: Encoder, poolings: Sequence[Pooling], role: Role, texts: Sequence[str]) -> list[str]:
-        keys = self._keys(encoder, role, texts)
-        lacks = [self._missing(self._shelf(encoder, p), keys) for p in poolings]
-        lacking = np.any(lacks, axis=0) if lacks else np.zeros(len(keys), dtype=bool)
-        _, first = np.unique(keys, return_index=True)
-        return [texts[i] for i in first[lacking[first]]]
+    def _cut(self, need: Need, name: str, texts: Sequence[str]) -> Sequence[str] | None:
+        """The texts a need has encoded: whole, or their passages; None where they cannot be cut."""
+        if need.chunking is None:
+            return texts
+        cut, encoder = need.chunking.cut, need.encoder
+
+        def passages() -> Sequence[str] | None:
+            try:
+                return cut(texts, encoder).texts
+            except PART_ERRORS:
+                return None
+
+        return self._passages_of.of(texts, (name, identity(encoder)), passages)
+
+    def _asked(self, encoder: Encoder, role: Role, demands: _Demands) -> tuple[Asked, dict[Shelf, Pooling]]:
+        home = self._home(encoder)
+        keys = [self._keys(encoder, role, texts) for texts, _ in demands]
+        side = np.repeat(np.arange(len(demands)), np.array([len(own) for own in keys], dtype=np.int64))
+        poolings = {home.shelf(identity(p)): p for _, own in demands for p in own}
+        needed = {
+            shelf: np.isin(side, [i for i, (_, own) in enumerate(demands) if pooling in own])
+            for shelf, pooling in poolings.items()
+        }
+        lengths = (len(text) for texts, _ in demands for text in texts)
+        return asked_for(np.concatenate([np.empty(0, dtype="S16"), *keys]), lengths, needed), poolings
+
+    def _beside(self, encoder: Encoder, pooling: Pooling, role: Role) -> list[Pooling]:
+        """The pooling, and those that are planned for the same texts."""
+        needs = self._needs.get(identity(encoder), {}) if encoder.traits().pooling else {}
+        own, chunkings = identity(pooling), {chunking for p, chunking in needs if p == identity(pooling)}
+        same = {p: n.pooling for (p, chunking), n in needs.items() if role == "query" or chunking in chunkings}
+        return [pooling, *(p for name, p in same.items() if name != own)]
 
     def _keys(self, encoder: Encoder, role: Role, texts: Sequence[str]) -> Keys:
+        """A text is one entry whatever its role, save where a model reads queries in a way of its own."""
         prompt = encoder.prompt(role)
-        name = (id(texts), prompt)
-        if name not in self._known_keys:  # the texts are kept with their keys, so the id cannot come to mean others
-            self._known_keys[name] = (texts, text_keys(prompt, texts))
-        return self._known_keys[name][1]
+        mark = prompt if encoder.traits().gives == "vector" else f"{role}|{prompt}"
+        return self._keys_of.of(texts, mark, lambda: text_keys(mark, texts))
 
-    def _missing(self, shelf: Shelf, keys: Keys) -> NDArray[np.bool_]:
-        missing = shelf.missing(keys)
-        self._name_dropped(shelf)
-        return missing
-
-    def _name_dropped(self, shelf: Shelf) -> None:
-        for name in shelf.dropped:
-            self.tell(Said(f"store: {name} was damaged; its texts are encoded again"))
-        shelf.dropped.clear()
-
-    def _shelf(self, encoder: Encoder, pooling: Pooling) -> Shelf:
-        name = (identity(encoder.bare()), identity(pooling))
-        if name not in self._shelves:
-            self._shelves[name] = Shelf(self._home(encoder) / name[1], self.dtype)
-        return self._shelves[name]
-
-    def _home(self, encoder: Encoder) -> Path:
-        wanted = [identity(encoder.bare()), self.device.partition(":")[0], versions(), self.dtype]
-        return self.folder / "vectors" / digest(wanted)
-
-    def _mark_used(self, encoder: Encoder) -> None:
-        """Date the vectors of a model, once a process, so that old ones can be pruned."""
-        path, today = self._home(encoder) / "about.json", datetime.now(UTC).date().isoformat()
-        about = _read_about(path) if path not in self._dated else {}
-        if about and about.get("used") != today:
-            write_json(path, about | {"used": today})
-        self._dated.add(path)
-
-    def _describe(self, encoder: Encoder, poolings: Iterable[Pooling]) -> None:
-        """Beside the vectors, for people and `harness cache`; identity never comes from here."""
-        path = self._home(encoder) / "about.json"
-        known = _read_about(path).get("poolings", {})
-        bare = encoder.bare()
-        label = getattr(bare, "id", "") or Path(getattr(bare, "path", "")).name or name_of(bare)
-        about = {"model": label, "encoder": describe(bare), "device": self.device, "dtype": self.dtype}
-        named = {"poolings": known | {identity(p): name_of(p) for p in poolings}, "versions": versions()}
-        write_json(path, about | named | {"used": datetime.now(UTC).date().isoformat()})
+    def _home(self, part: Encoder | Reranker) -> Home:
+        bare = part if isinstance(part, Reranker) else part.bare()
+        name = identity(bare)
+        if name not in self._homes:
+            gives = "score" if isinstance(bare, Reranker) else bare.traits().gives
+            dtype = "float32" if gives in ("sparse", "score") else self.dtype
+            self._homes[name] = Home(self.folder, bare, self.device, dtype, gives in ("vectors", "sparse"))
+        return self._homes[name]
 
 
-def store_batches(texts: Sequence[str], keys: Keys) -> Iterator[NDArray[np.int64]]:
-    """Positions of the distinct texts, the longest first, cut into what is encoded between two writes."""
-    _, first = np.unique(keys, return_index=True)  # in the order of the keys: texts of one length have one order
-    lengths = np.fromiter((len(texts[i]) for i in first), dtype=np.int64, count=len(first))
-    order = np.argsort(-lengths, kind="stable")
-    first, before = first[order], np.cumsum(lengths[order]) - lengths[order]
-    start = 0
-    while start < len(first):
-        full = int(np.searchsorted(before, before[start] + _STORE_CHARACTERS))
-        stop = max(start + 1, min(start + _STORE_TEXTS, full))
-        yield first[start:stop]
-        start = stop
+def _independent(part: Any) -> bool:
+    """Whether a text's result does not depend on the texts beside it (an API's), so that small pieces can be stored."""
+    return bool(getattr(part, "independent", False))
 
 
 def _together(
@@ -231,36 +225,12 @@ def _together(
 ) -> tuple[Encoded, list[Pooling]]:
     """One pass for all poolings, or for those that work on one text by themselves."""
     try:
-        return _checked(model.encode(texts, role, poolings, None), texts), poolings
+        return model.encode(texts, role, poolings, None), poolings
     except PART_ERRORS:
         sound = [p for p in poolings if len(poolings) > 1 and _works(model, texts[-1], role, p)]
         if len(sound) in (0, len(poolings)):
             raise
-        return _checked(model.encode(texts, role, sound, None), texts), sound
-
-
-def _checked(encoded: Encoded, texts: Sequence[str]) -> Encoded:
-    """What was encoded, if it has one row a text."""
-    for column in (*encoded.vectors, encoded.tokens, encoded.full_tokens):
-        if len(column) != len(texts):
-            raise HarnessError(f"the model returned {len(column)} vectors for {len(texts)} texts")
-    return encoded
-
-
-def _pieces(texts: list[str]) -> Iterator[list[str]]:
-    """The texts of a store batch in runs of some characters, so that a slow model shows that it works."""
-    ends = np.cumsum([len(t) for t in texts]) // _SIGN_CHARACTERS
-    for name in np.unique(ends):
-        at = np.flatnonzero(ends == name)
-        yield texts[at[0] : at[-1] + 1]
-
-
-def _read_about(path: Path) -> dict[str, Any]:
-    """Empty where it is absent or damaged: it is for people alone."""
-    try:
-        return read_json(path)
-    except HarnessError:
-        return {}
+        return model.encode(texts, role, sound, None), sound
 
 
 def _works(model: OpenEncoder, text: str, role: Role, pooling: Pooling) -> bool:
@@ -269,11 +239,6 @@ def _works(model: OpenEncoder, text: str, role: Role, pooling: Pooling) -> bool:
     except PART_ERRORS:
         return False
     return True
-
-
-def sides(evalset: EvalSet) -> tuple[tuple[Role, Sequence[str]], ...]:
-    """Documents and queries, each with its role."""
-    return ("document", evalset.documents.texts), ("query", evalset.queries.texts)
 
 
 def resolve_devices(name: str) -> tuple[str, ...]:

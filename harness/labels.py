@@ -2,47 +2,86 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.assembly import Assembled, rescore_of
 from harness.launch import Job
 from harness.parts import name_of
 from harness.protocols import Retriever
 
-_VECTOR_ONLY = "-"
+_NOT = "-"
 
 
-def labels_of(job: Job, retriever: Retriever | None) -> dict[str, Any]:
-    """What a candidate is called in tables: model, retriever, pooling, dim, quantization, index."""
+def labels_of(job: Job, found: Assembled | None = None) -> dict[str, Any]:
+    """What a candidate is called in tables; without what was assembled, what a combination that failed was to be."""
     config, choices = job.config, job.choices
-    dense = retriever is None or bool(retriever.needs())
-    quantization = choices["quantization"] + (f"+rescore{rescore_of(config)}" if rescore_of(config) else "")
+    dense = found is None or _holds_dense(found.part)
+    encoded = dense or bool(found and found.part.needs())
+    made = {
+        "pooling": _chosen(job, "pooling"),
+        "dim": config["dim"],
+        "quantization": _chosen(job, "quantization") + _rescored(config),
+        "index": _chosen(job, "index"),
+        "reduction": _chosen(job, "reduction") + (f" fitted on {config['fit_on']}" if config["fit_on"] else ""),
+        "prompt": _chosen(job, "prompt"),
+    }
+    passages = _chosen(job, "chunking") + (f" {config['aggregate']}" if choices["chunking"] != "none" else "")
     return {
-        "model": _model_label(config["model"], choices["model"]) + _unusual(config, retriever),
-        "retriever": name_of(retriever) if retriever else "dense",
-        "pooling": choices["pooling"] if dense else _VECTOR_ONLY,
-        "dim": config["dim"] if dense else _VECTOR_ONLY,
-        "quantization": quantization if dense else _VECTOR_ONLY,
-        "index": choices["index"] if dense else _VECTOR_ONLY,
+        "model": _model_label(config["model"], choices["model"]) + _unusual(config, found),
+        "retriever": _way(job, found),
+        **{name: value if dense or (encoded and name == "prompt") else _NOT for name, value in made.items()},
+        "chunking": passages,
     }
 
 
-def _unusual(config: Mapping[str, Any], retriever: Retriever | None) -> str:
+def _holds_dense(part: Any) -> bool:
+    """Whether dimension, quantization and index mean anything: somewhere inside one vector a text is searched."""
+    if isinstance(part, tuple):
+        return any(map(_holds_dense, part))
+    if not isinstance(part, Retriever):
+        return False
+    return name_of(part) == "dense" or any(_holds_dense(getattr(part, f.name)) for f in dataclasses.fields(part))  # type: ignore[arg-type]
+
+
+def _way(job: Job, found: Assembled | None) -> str:
+    """`dense`, or a pipeline's name with its members and whatever was set by hand."""
+    if found is None:
+        return "dense" if job.choices["retriever"] == "native" else job.choices["retriever"]
+    if job.choices["retriever"] == "native":
+        return found.called
+    return " ".join((found.called, *_set(job, "retriever", ("first", "second", "of", "reranker"))))
+
+
+def _chosen(job: Job, group: str) -> str:
+    return " ".join((job.choices[group], *_set(job, group, ())))
+
+
+def _set(job: Job, group: str, shown: tuple[str, ...]) -> list[str]:
+    """Parameters of a group's YAML that were set on the command line or are swept; `shown` are read elsewhere."""
+    words = [word.lstrip("+").partition("=") for word in job.overrides]
+    own = [(key.removeprefix(f"{group}."), value) for key, _, value in words if key.startswith(f"{group}.")]
+    return [f"{key}={value}" for key, value in dict(own).items() if key.partition(".")[0] not in shown]
+
+
+def _rescored(config: Mapping[str, Any]) -> str:
+    if not rescore_of(config):
+        return ""
+    by = "" if config["rescore_with"] == "float32" else f" {config['rescore_with']}"
+    return f"+rescore{rescore_of(config)}{by}"
+
+
+def _unusual(config: Mapping[str, Any], found: Assembled | None) -> str:
     """The dtype and similarity where they are not the default, so that rows which differ in them read apart."""
-    encoders = [need.encoder for need in (retriever.needs() if retriever else ())]
+    encoders = [need.encoder for need in (found.part.needs() if found else ())]
     used = {getattr(encoder, "dtype", "float32") for encoder in encoders} - {"float32"}
     similarity = {config["similarity"]} - {"native"} if encoders else set()
     return "".join(f" {word}" for word in (*sorted(used), *similarity))
 
 
 def _model_label(node: Mapping[str, Any], choice: str) -> str:
-    if choice == "local" and node.get("path"):
+    if choice.startswith("local") and node.get("path"):
         return "/".join(Path(str(node["path"])).parts[-2:]).lstrip("/")
     return str(node["id"]) if choice == "api" else choice
-
-
-def rescore_of(config: Mapping[str, Any]) -> Any:
-    """The factor given; 0 where the codes are the float vectors, which rescoring would only store twice."""
-    exact = config["quantization"].get("_target_") == "harness.quantizers.float32.Float32"
-    return 0 if exact and type(config["rescore"]) is int and config["rescore"] > 0 else config["rescore"]

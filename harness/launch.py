@@ -164,6 +164,8 @@ def _one_line(error: Exception, words: Sequence[str]) -> HarnessError:
 
 def _unknown(key: str) -> str:
     group, _, inner = key.partition(".")
+    if inner and group in _PART_GROUPS and key in _inside(group):
+        return f"{key} cannot take this in place of what its YAML holds; add a value of its own with +{key}.NAME=VALUE"
     if inner and group in _PART_GROUPS:
         names = [name.removeprefix(f"{group}.") for name in _inside(group)]
         near = [f"{group}.{name}" for name in difflib.get_close_matches(inner, names, n=3, cutoff=0.6)]
@@ -175,7 +177,9 @@ def _unknown(key: str) -> str:
     return f"unknown option {key!r}. {did_you_mean(key, _inside(group) if inner else option_names())}"
 
 
-_PART_GROUPS = ("model", "pooling", "reduction", "quantization", "index", "executor")
+_PART_GROUPS = (
+    "model", "pooling", "chunking", "prompt", "reduction", "quantization", "index", "retriever", "executor",
+)  # fmt: skip
 
 
 def _inside(group: str) -> list[str]:
@@ -190,7 +194,23 @@ def _inside(group: str) -> list[str]:
     for held in (main if isinstance(main, dict) else {}, *files):
         for key, value in (held or {}).items():
             found += [f"{group}.{key}.{k}" for k in value] if isinstance(value, dict) else [f"{group}.{key}"]
-    return found or option_names()
+    return list(dict.fromkeys(found)) or option_names()
+
+
+def yamls(group: str) -> dict[str, Path]:
+    """The YAML files of a configs/ group by name; the working directory's come after ours and win."""
+    folders = (shipped("configs") / group, Path.cwd() / "configs" / group)
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+
+
+def yaml_of(group: str, name: str) -> dict[str, Any]:
+    """What one YAML of a group holds, for options that name another one; an unknown name is a HarnessError."""
+    import yaml
+
+    known = yamls(group)
+    if name not in known:
+        raise HarnessError(f"{group}={name}: no such {group}. {did_you_mean(name, known)}")
+    return dict(yaml.safe_load(known[name].read_text(encoding="utf-8")) or {})
 
 
 def option_names() -> list[str]:

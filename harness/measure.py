@@ -13,8 +13,8 @@ import numpy as np
 from harness.forward import StoredVectors
 from harness.parts import digest, identity
 from harness.plan import Variant
-from harness.protocols import Need
-from harness.timing import Samples, interleaved, load, machine, noise, sample, upper_bound
+from harness.protocols import Need, Searcher
+from harness.timing import Laps, Samples, interleaved, load, machine, noise, sample, upper_bound
 from harness.types import EvalSet, HarnessError, Record, first_line
 
 _K = 10
@@ -22,19 +22,25 @@ _NO_SPEED = (HarnessError, ArithmeticError, LookupError, MemoryError, OSError, R
 
 
 class Todo(NamedTuple):
-    """A measurement to take: its kind, and the variant it is taken on."""
+    """A measurement to take: its kind, the variant it is taken on, and which of the variant's models, from 0."""
 
     kind: str
     variant: Variant
+    model: int = 0
+
+    @property
+    def need(self) -> Need:
+        """The model and pooling that are measured."""
+        return _needs(self.variant)[self.model]
 
 
 class Bench:
     """Three kinds of measurement: `encode` (one query at a time), `search` (the same, after encoding), `index`.
 
     A query's latency is encode + search of the same query, taken apart: encoding is timed once for each encoder and
-    pooling, search once for each candidate. `index` is documents per second for each batch size (retrievers
-    without a model: building the index). Says what there is to measure; `Timer` takes it, after everything else and
-    alone, in a process of its own.
+    pooling, search once for each candidate, stage by stage. `index` is documents per second for each batch size
+    (retrievers without a model: building the index). A pipeline's second model adds `encode-2` and `index-2`. Says
+    what there is to measure; `Timer` takes it, after everything else and alone, in a process of its own.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -50,14 +56,13 @@ class Bench:
         if self.settings["scenario"] == "none":
             return {}
         where = [variant.device, evalset.sha256, dict(self.settings), self.machine]
-        needs = [[identity(n.encoder), identity(n.pooling)] for n in variant.retriever.needs()]
-        found = {"search": digest(["search", identity(variant.retriever), where])}
-        if not needs:
-            return found | {"index": digest(["build", identity(variant.retriever), where])}
-        return found | {
-            "encode": digest(["encode", needs, where]),
-            "index": digest(["index", needs, variant.batch_size, where]),
-        }
+        found = {"search": digest(["search", variant.identity, where])}
+        for i, need in enumerate(_needs(variant)):
+            encoder, pooling, chunking = map(identity, need)
+            place = f"-{i + 1}" if i else ""
+            found[f"encode{place}"] = digest(["encode", [[encoder, pooling]], where])
+            found[f"index{place}"] = digest(["index", [[encoder, pooling, chunking]], variant.batch_size, where])
+        return found if len(found) > 1 else found | {"index": digest(["build", variant.identity, where])}
 
     def groups(
         self, variants: Sequence[tuple[Variant, EvalSet]], pending: Callable[[str], bool]
@@ -67,7 +72,8 @@ class Bench:
         for variant, evalset in variants:
             for kind, key in self.keys(variant, evalset).items():
                 if key not in todo and pending(key):
-                    todo[key] = Todo(kind, variant)
+                    name, _, place = kind.partition("-")
+                    todo[key] = Todo(name, variant, int(place or 1) - 1)
         indexing = {k: v for k, v in todo.items() if v.kind == "index" and v.variant.retriever.needs()}
         return [*_by_pass(indexing), *({k: v} for k, v in todo.items() if k not in indexing)]
 
@@ -87,26 +93,35 @@ class Timer:
 
     def measured(self, group: Mapping[str, Todo]) -> dict[str, Record]:
         """What each key of the group gives; where one fails (a batch out of memory), each is taken by itself."""
-        key, (kind, variant) = next(iter(group.items()))
-        evalset = self.evalsets[variant.task]
+        key, todo = next(iter(group.items()))
+        kind, evalset = todo.kind, self.evalsets[todo.variant.task]
         try:
-            if kind == "index" and variant.retriever.needs():
+            if kind == "index" and todo.variant.retriever.needs():
                 return self._index_rates(group)
-            return {key: {"encode": self._encode, "search": self._search, "index": self._build}[kind](variant, evalset)}
+            return {key: {"encode": self._encode, "search": self._search, "index": self._build}[kind](todo, evalset)}
         except _NO_SPEED as error:
             if len(group) > 1:
                 return {k: r for name, one in group.items() for k, r in self.measured({name: one}).items()}
             reason = f"{type(error).__name__}: {first_line(error)}"
             return {key: untimed(kind, reason, {"traceback": traceback.format_exc()})}
 
-    def _encode(self, variant: Variant, evalset: EvalSet) -> Record:
-        need = variant.retriever.needs()[0]
+    def _encode(self, todo: Todo, evalset: EvalSet) -> Record:
+        need = todo.need
         model, texts = self.source.opened(need.encoder), evalset.queries.texts
         return self._samples(lambda i: model.encode([texts[i]], "query", [need.pooling], 1), evalset, "encode")
 
-    def _search(self, variant: Variant, evalset: EvalSet) -> Record:
-        searcher = variant.retriever.prepare(evalset, self.source)
-        return self._samples(lambda i: searcher.probe(i, _K), evalset, "search")
+    def _search(self, todo: Todo, evalset: EvalSet) -> Record:
+        searcher = todo.variant.retriever.prepare(evalset, self.source)
+        laps = Laps()
+
+        def call(query: int) -> None:
+            laps.start()
+            searcher.probe(query, _K, laps)
+
+        record = self._samples(call, evalset, "search")
+        stages = laps.stages(*record.arrays["seconds"].shape)
+        arrays = dict(record.arrays) | {f"stage {name}": seconds for name, seconds in stages.items()}
+        return replace(record, arrays=arrays, values=dict(record.values) | _build_time(searcher))
 
     def _samples(self, call: Callable[[int], Any], evalset: EvalSet, kind: str) -> Record:
         calls = min(int(self.settings["calls"]), max(20, len(evalset.queries)))
@@ -130,23 +145,34 @@ class Timer:
         }
         return Record("", "timing", "ok", {"kind": kind}, values, {"seconds": taken.seconds}, "", warnings)
 
-    def _build(self, variant: Variant, evalset: EvalSet) -> Record:
-        calls = {"build": lambda: variant.retriever.prepare(evalset, self.source)}
+    def _build(self, todo: Todo, evalset: EvalSet) -> Record:
+        calls = {"build": lambda: todo.variant.retriever.prepare(evalset, self.source)}
         seconds = interleaved(calls, int(self.settings["repeats"]))["build"]
         return _rate(seconds, len(evalset.documents), None)
 
     def _index_rates(self, group: Mapping[str, Todo]) -> dict[str, Record]:
-        first = next(iter(group.values())).variant
-        evalset = self.evalsets[first.task]
-        need = first.retriever.needs()[0]
-        model = self.source.opened(need.encoder)
-        sizes = {key: int(variant.batch_size or 1) for key, (_, variant) in group.items()}
+        first = next(iter(group.values()))
+        need, evalset = first.need, self.evalsets[first.variant.task]
+        sizes = {key: int(todo.variant.batch_size or 1) for key, todo in group.items()}
         wanted = max(int(self.settings["documents"]), 2 * max(sizes.values()))  # or a large batch is never filled
-        texts = _spread(evalset.documents.texts, wanted)
+        texts = documents = _spread(evalset.documents.texts, wanted)
+        if need.chunking is not None:
+            texts = list(need.chunking.cut(documents, need.encoder).texts)
         tokens = int(self.source.vectors(need.encoder, need.pooling, "document", texts).tokens.sum())
+        model = self.source.opened(need.encoder)
         calls = {k: _encoding(model, texts, need, size) for k, size in sizes.items()}
         taken = interleaved(calls, int(self.settings["repeats"]))
-        return {key: _rate(seconds, len(texts), tokens) for key, seconds in taken.items()}
+        return {key: _rate(seconds, len(documents), tokens) for key, seconds in taken.items()}
+
+
+def _needs(variant: Variant) -> list[Need]:
+    """The variant's distinct models, in order: a funnel asks for one twice."""
+    return list({digest([identity(part) for part in need]): need for need in variant.retriever.needs()}.values())
+
+
+def _build_time(searcher: Searcher) -> dict[str, float]:
+    """Seconds that building the index took, of searchers that say it."""
+    return {"index_build_s": searcher.build_s} if hasattr(searcher, "build_s") else {}
 
 
 def untimed(kind: str, reason: str, trace: Mapping[str, str]) -> Record:
@@ -165,8 +191,8 @@ def _checked(settings: Mapping[str, Any]) -> Mapping[str, Any]:
 def _by_pass(pending: Mapping[str, Todo]) -> list[dict[str, Todo]]:
     groups: dict[str, dict[str, Todo]] = {}
     for key, todo in pending.items():
-        needs = [[identity(n.encoder), identity(n.pooling)] for n in todo.variant.retriever.needs()]
-        groups.setdefault(digest([needs, todo.variant.task]), {})[key] = todo
+        need = [identity(part) for part in todo.need]
+        groups.setdefault(digest([need, todo.variant.task]), {})[key] = todo
     return list(groups.values())
 
 

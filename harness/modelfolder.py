@@ -9,17 +9,21 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
-from harness.types import HarnessError, Unavailable, first_line
+from harness.types import HarnessError, Role, Similarity, Unavailable, first_line
 
 _POOLINGS = {
-    "lasttoken": "last", "weightedmean": "weighted_mean", "mean_sqrt_len_tokens": "mean_sqrt_length",
+    "lasttoken": "last", "weightedmean": "weighted_mean", "mean_sqrt_len_tokens": "mean_sqrt_len",
     "cls_token": "cls", "mean_tokens": "mean", "max_tokens": "max", "weightedmean_tokens": "weighted_mean",
 }  # fmt: skip
+# The names under which models define their prompts, best first, as sentence-transformers' encode_document has them.
+_PROMPT_NAMES: Mapping[Role, tuple[str, ...]] = {"query": ("query",), "document": ("document", "passage", "corpus")}
+_PROMPTS_FILE = "config_sentence_transformers.json"
 _UNLIMITED = 10**9
 _NOT_CONTENT = {"README.md"}
 _OTHER_RUNTIMES = {"onnx", "openvino"}
+_WEIGHTS = {".onnx", ".xml", ".safetensors"}
 
 
 def local_folder(path: str) -> Path:
@@ -69,7 +73,11 @@ def snapshot(hub_id: str, revision: str | None, package: str) -> Path:
 def _lacks(folder: Path) -> str:
     """What a snapshot is short of, empty if nothing."""
     if not (folder / "modules.json").exists():
-        return "the cached copy has no modules.json"
+        if not _made_without_modules(folder):
+            return "the cached copy has no modules.json"
+        return (
+            "" if any(folder.glob("*.safetensors")) or any(folder.glob("*.bin")) else "the cached copy has no weights"
+        )
     modules = _parsed(folder / "modules.json")
     homes = [folder / str(m.get("path", "")) for m in modules if not str(m["type"]).endswith("Normalize")]
     if absent := [home for home in homes if not (home / "config.json").exists() and not any(home.glob("*.json"))]:
@@ -77,6 +85,12 @@ def _lacks(folder: Path) -> str:
     if not any(list(home.glob("*.safetensors")) + list(home.glob("*.bin")) for home in homes):
         return "the cached copy has no weights"
     return ""
+
+
+def _made_without_modules(folder: Path) -> bool:
+    """Whether this is a cross-encoder, or a ColBERT in its authors' own layout."""
+    kinds = settings(folder / "config.json").get("architectures") or []
+    return (folder / "artifact.metadata").exists() or any(k.endswith("ForSequenceClassification") for k in kinds)
 
 
 def _unreachable(hub_id: str, package: str, why: str) -> Unavailable:
@@ -91,6 +105,18 @@ def hashes_of(folder: Path) -> Mapping[str, str]:
     """
     files = sorted(p for p in _files(folder) if p.name not in _NOT_CONTENT)
     return {p.relative_to(folder).as_posix(): _sha256(p, p.stat().st_size, p.stat().st_mtime_ns) for p in files}
+
+
+def graph_hashes(folder: Path, file: str) -> Mapping[str, str]:
+    """As `hashes_of`, for a model whose weights are the graph `file` (there called `graph`) and what lies beside it.
+
+    Other graphs and torch's weights do not count; any other file does, since a graph may keep its weights in it.
+    """
+    graph = folder / file
+    beside = {p for p in graph.parent.iterdir() if p.is_file() and not p.name.startswith(".")}
+    kept = sorted(p for p in beside.union(_files(folder)) if p.suffix not in _WEIGHTS and p.name not in _NOT_CONTENT)
+    named = {p.relative_to(folder).as_posix(): p for p in kept} | {"graph": graph}
+    return {name: _sha256(p, p.stat().st_size, p.stat().st_mtime_ns) for name, p in named.items()}
 
 
 @cache
@@ -118,24 +144,63 @@ def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
 
 def pooling_of(folder: Path) -> str:
     """The model's own pooling by the names of our parts, joined by + where it concatenates; empty for static models."""
-    modules = _parsed(folder / "modules.json") if (folder / "modules.json").exists() else []
-    pooling = next((m for m in modules if str(m["type"]).endswith("Pooling")), None)
-    if not modules:
+    if not modules_of(folder):
         return "mean"  # sentence-transformers adds mean pooling to a plain transformers folder
-    if pooling is None:
+    return stated_pooling(folder)
+
+
+def stated_pooling(folder: Path) -> str:
+    """As `pooling_of`, but empty where no file says how states are pooled."""
+    config = pooling_settings(folder)
+    if config is None:
         return ""
-    config = settings(folder / pooling["path"] / "config.json")
     old = [k.removeprefix("pooling_mode_") for k, v in config.items() if k.startswith("pooling_mode_") and v is True]
     modes = config.get("pooling_mode") or old or ["mean"]
     names = [modes] if isinstance(modes, str) else list(modes)
     return "+".join(_POOLINGS.get(n, n) for n in names)
 
 
+def pooling_settings(folder: Path) -> dict[str, Any] | None:
+    """The pooling module's own settings; None where the folder has no such module."""
+    modules = modules_of(folder)
+    if not modules:  # exporters often keep this file alone
+        return settings(folder / "1_Pooling" / "config.json") or None
+    path = next((path for kind, path in modules if kind.endswith("Pooling")), None)
+    return None if path is None else settings(folder / path / "config.json")
+
+
+def modules_of(folder: Path) -> list[tuple[str, str]]:
+    """Class and folder of each module that modules.json lists, in order; empty where there is no such file."""
+    listed = folder / "modules.json"
+    modules = _parsed(listed) if listed.exists() else []
+    return [(str(m["type"]).rpartition(".")[2], str(m.get("path", ""))) for m in modules]
+
+
+def transformer_of(folder: Path) -> Path:
+    """The folder of the first module, which holds the tokenizer."""
+    modules = modules_of(folder)
+    return folder / modules[0][1] if modules else folder
+
+
+def chosen_limit(folder: Path, max_tokens: int) -> int:
+    """`max_tokens`, or the model's own limit where that is 0; a HarnessError where the model cannot have it."""
+    if max_tokens < 0:
+        raise HarnessError(f"max_tokens={max_tokens}: expected a number of tokens, or 0 for the model's own limit")
+    positions = settings(transformer_of(folder) / "config.json").get("max_position_embeddings") or 0
+    if 0 < positions < max_tokens:
+        raise HarnessError(f"max_tokens={max_tokens}: the model has only {positions} positions")
+    return max_tokens or limit_of(folder)
+
+
+def check_room(limit: int, special: int) -> None:
+    """HarnessError where a limit of tokens holds no text: every vector would be that of the special tokens."""
+    if 0 < limit <= special:
+        raise HarnessError(f"max_tokens={limit} leaves no room for text beside {special} special tokens")
+
+
 def limit_of(folder: Path) -> int:
     """The model's maximum number of tokens as sentence-transformers takes it from its files; 0 where none is set."""
-    listed = folder / "modules.json"
-    modules = _parsed(listed) if listed.exists() else [{"path": ""}]
-    inner = folder / modules[0]["path"]
+    inner = transformer_of(folder)
     own = settings(inner / "sentence_bert_config.json").get("max_seq_length")
     if own:
         return int(own)
@@ -143,6 +208,36 @@ def limit_of(folder: Path) -> int:
     positions = settings(inner / "config.json").get("max_position_embeddings")
     # transformers writes 1e30 for "no limit" and some models -1.
     return min((int(n) for n in (tokenizer, positions) if n and 0 < n < _UNLIMITED), default=0)
+
+
+def own_prompt(folder: Path, role: Role) -> str | None:
+    """The prompt that the model defines for a role, or its default prompt; None where there is neither."""
+    own = settings(folder / _PROMPTS_FILE)
+    prompts = own.get("prompts") or {}
+    named = [n for n in (*_PROMPT_NAMES[role], own.get("default_prompt_name")) if n in prompts]
+    return str(prompts[named[0]]) if named else None
+
+
+def overrides(folder: Path, used: Mapping[Role, str], max_tokens: int) -> tuple[str, ...]:
+    """A line for each prompt and limit that replaces the model's own; `max_tokens` 0 replaces nothing."""
+    own = settings(folder / _PROMPTS_FILE).get("prompts") or {}
+    found = []
+    for role, names in _PROMPT_NAMES.items():
+        defined = next((own[n] for n in names if n in own), None)
+        if defined is not None and used[role] != defined:
+            found.append(f"the {role} prompt {used[role]!r} overrides the model's own {defined!r}")
+    limit = limit_of(folder)
+    if max_tokens and limit and max_tokens != limit:
+        found.append(f"max_tokens={max_tokens} overrides the model's own limit of {limit}")
+    return tuple(found)
+
+
+def similarity_of(folder: Path) -> Similarity:
+    """The similarity that the model names, else cosine."""
+    named: Any = settings(folder / _PROMPTS_FILE).get("similarity_fn_name") or "cosine"
+    if named not in get_args(Similarity):
+        raise HarnessError(f"{folder.name} asks for similarity {named!r}: give model.similarity=cosine, dot or another")
+    return cast(Similarity, named)
 
 
 def settings(path: Path) -> dict[str, Any]:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from typing import NoReturn
 
 from harness.types import HarnessError
+
+FORMATS = ("text", "md", "csv", "jsonl", "parquet")
+PLAN_HELP = """usage: harness plan [the words of harness run] [--no-probe]
+
+Prints the grid after pruning, what is remembered, the forward passes, and time, disk and memory as ranges.
+A probe of some 24 texts a model gives the time; --no-probe leaves it out. Runs and writes nothing."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -19,10 +26,44 @@ def parser_of(name: str, command: Callable[[list[str]], int]) -> argparse.Argume
     return _Parser(prog=f"harness {name}", description=command.__doc__, allow_abbrev=False)
 
 
+def overview(commands: Mapping[str, Callable[[list[str]], int]]) -> str:
+    """What `harness --help` says: every command with the first line of its docstring."""
+    lines = [f"  {name:10} {(command.__doc__ or '').splitlines()[0]}" for name, command in commands.items()]
+    return "\n".join([
+        "harness: pick the embedding model for a search or RAG system, and defend the pick", "",
+        "usage: harness COMMAND [...]        harness COMMAND --help", "", *lines, "",
+        "examples:",
+        '  harness similarity model=wordllama,all-minilm-l6-v2 -- "forgot my password" "how to log in again"',
+        "  harness run experiment=quickstart",
+        "  harness run -m model=bm25,all-minilm-l6-v2 dim=full,192 quantization=float32,int8 task=helpdesk",
+        "  harness validate ./evals/support-tickets",
+        "",
+        "exit codes: 0 fine, 1 usage or validation, 2 some jobs failed, 3 decision changed, 4 nothing can be decided,",
+        "            130 interrupted",
+    ])  # fmt: skip
+
+
+def wants_help(words: Sequence[str]) -> bool:
+    """Whether the help of a command is asked for; what stands behind `--` is a text."""
+    return any(word in ("-h", "--help") for word in takewhile(lambda word: word != "--", words))
+
+
 def sweep_folders(parser: argparse.ArgumentParser) -> None:
     """Add where sweeps and reports lie."""
     parser.add_argument("--results-dir", default="results", help="where sweeps lie (results)")
     parser.add_argument("--reports-dir", default="reports", help="where reports go (reports)")
+
+
+def table_options(parser: argparse.ArgumentParser) -> None:
+    """Add how and where the table is written."""
+    parser.add_argument("--format", choices=FORMATS, help="text, or what the suffix of -o says")
+    parser.add_argument("-o", "--output", default=None, help="file to write to (stdout; needed for parquet)")
+
+
+def form_of(args: argparse.Namespace) -> str:
+    """The format asked for, else that of the output's suffix, else text."""
+    suffix = (args.output or "").rpartition(".")[2]
+    return args.format or (suffix if suffix in FORMATS else "text")
 
 
 def cache_options(parser: argparse.ArgumentParser) -> None:

@@ -21,8 +21,8 @@ from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 from harness.types import HarnessError
 
 ROOMS = (
-    "encoders", "poolings", "reductions", "quantizers", "indexes", "retrievers", "formats", "metrics",
-    "tasktypes", "sections", "executors",
+    "encoders", "poolings", "chunkings", "reductions", "quantizers", "indexes", "retrievers", "rerankers", "formats",
+    "metrics", "tasktypes", "sections", "executors",
 )  # fmt: skip
 _OUTSIDE = {"identity": False}
 _SHOWN = 12
@@ -66,7 +66,7 @@ def build(node: Any, trusted: Collection[str] = ()) -> Any:
     """
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise HarnessError(f"not a part: {node!r} has no _target_")
-    part = _resolve(str(node["_target_"]), trusted)
+    part = part_at(str(node["_target_"]), trusted)
     given = {str(k): v for k, v in node.items() if k != "_target_"}
     fields = {f.name: f for f in dataclasses.fields(part) if f.init}
     for name in given:
@@ -156,7 +156,8 @@ def _value(part: type, name: str, value: Any, hint: Any, trusted: Collection[str
     if isinstance(value, Mapping):
         value = build(value, trusted) if "_target_" in value else dict(value)
     elif isinstance(value, list | tuple):
-        value = tuple(_value(part, name, v, Any, trusted) for v in value)
+        each = get_args(hint)[0] if get_args(hint)[1:] == (...,) else Any
+        value = tuple(_value(part, name, v, each, trusted) for v in value)
     elif type(value) is int and float in kinds and int not in kinds:
         value = float(value)  # 1 and 1.0 are equal parts: one identity
     try:
@@ -177,7 +178,8 @@ def _spoken(hint: Any) -> str:
     return str(getattr(hint, "__name__", hint)).removeprefix("typing.")
 
 
-def _resolve(target: str, trusted: Collection[str]) -> type:
+def part_at(target: str, trusted: Collection[str]) -> type:
+    """The part class that a `_target_` names, checked as in `build`."""
     module, _, name = target.rpartition(".")
     ours = any(module.startswith(f"harness.{room}.") for room in ROOMS)
     if not ours and module.split(".")[0] not in trusted:

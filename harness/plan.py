@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from harness.assembly import Assembly, combined
 from harness.grid import pruned
-from harness.labels import labels_of, rescore_of
+from harness.labels import labels_of
 from harness.launch import Job
-from harness.parts import build, describe, did_you_mean, digest, find, identity, name_of
+from harness.parts import build, did_you_mean, digest, find, identity
 from harness.policy import named_by
-from harness.protocols import Encoder, Need, Retriever
-from harness.timing import versions
+from harness.protocols import Need, Retriever
+from harness.timing import all_versions
 from harness.types import EvalSet, HarnessError
 
 _SCORING = 1  # raised whenever the same vectors would score otherwise: old records are then computed anew
@@ -25,7 +26,7 @@ _SCORING = 1  # raised whenever the same vectors would score otherwise: old reco
 class Variant:
     """One candidate on one eval set at one batch size. `labels` are for reading; identity comes from `retriever`.
 
-    `auto`: bfloat16 was chosen by `dtype=auto`.
+    `auto`: bfloat16 was chosen by `dtype=auto`; `cautions`: what a reader must know of how the candidate was made.
     """
 
     retriever: Retriever
@@ -35,6 +36,7 @@ class Variant:
     labels: Mapping[str, Any]
     card: Mapping[str, Any]
     auto: bool = False
+    cautions: tuple[str, ...] = ()
 
     @property
     def candidate_id(self) -> str:
@@ -73,7 +75,7 @@ class Plan(NamedTuple):
         found = {}
         for variant in self.variants:
             for need in variant.retriever.needs():
-                found[identity(need.encoder), identity(need.pooling)] = need
+                found[digest([identity(part) for part in need])] = need
         return tuple(found.values())
 
 
@@ -90,24 +92,20 @@ def common_config(jobs: Sequence[Job]) -> dict[str, Any]:
     return config
 
 
-def make_plan(jobs: Sequence[Job], fast: Callable[[Encoder], bool] = lambda _: False) -> Plan:
-    """Build every job's parts; a wrong part or parameter is a HarnessError, a model out of reach a Failure.
-
-    `fast` says of an encoder under `dtype=auto` whether bfloat16 is taken.
-    """
-    kept = pruned(jobs)
-    encoder = _Encoders(fast)
+def make_plan(jobs: Sequence[Job], assembly: Assembly | None = None) -> Plan:
+    """Build every job's parts; a wrong part or parameter is a HarnessError, a model out of reach a Failure."""
+    kept, assembly = pruned(jobs), assembly or Assembly()
     variants: dict[str, Variant] = {}
     failures: dict[str, Failure] = {}
     for job in kept:
         try:
-            variant = _variant(job, encoder)
+            variant = _variant(job, assembly)
             key = digest([variant.candidate_id, variant.task, variant.batch_size, variant.device])
             variants.setdefault(key, variant)
         except HarnessError as error:
             if len(kept) == 1 or type(error) is HarnessError:
                 raise
-            failure = Failure(labels_of(job, None), str(job.config["task"]), "failed", str(error))
+            failure = Failure(labels_of(job), str(job.config["task"]), "failed", str(error))
             failures.setdefault(digest([failure.labels, failure.task, job.config["model"]]), failure)
     distinct = len(variants) + len(failures)
     named = _unambiguous(list(variants.values()))
@@ -132,7 +130,7 @@ def _begins(reference: str, model: str) -> bool:
 
 def quality_key(variant: Variant, evalset: EvalSet, tasktype: Any, store_dtype: str) -> str:
     """Identity of a quality record: candidate, device, libraries, stored precision, data, metrics, scoring version."""
-    runtime = [variant.device.partition(":")[0], versions(), store_dtype]
+    runtime = [variant.device.partition(":")[0], all_versions(), store_dtype]
     return digest(["quality", variant.identity, runtime, evalset.sha256, identity(tasktype), _SCORING])
 
 
@@ -162,90 +160,30 @@ def sweep_name(jobs: Sequence[Job]) -> str:
 
 
 _ONCE = (
-    "device", "executor", "grid", "limit_docs", "limit_queries", "metrics", "policy", "reports_dir", "results_dir",
-    "retry", "store_dir", "store_dtype", "sweep", "task_path", "timing", "trusted",
+    "device", "executor", "grid", "limit_docs", "limit_queries", "max_cost", "metrics", "policy", "reports_dir",
+    "results_dir", "retry", "store_dir", "store_dtype", "sweep", "task_path", "timing", "trusted",
 )  # fmt: skip
 _FOLDER = re.compile(r"\w[\w.-]*")
 _FAMILY = (
-    "model",
-    "pooling",
-    "reduction",
-    "quantization",
-    "index",
-    "task",
-    "similarity",
-    "rescore",
-    "dtype",
-    "batch_size",
-)
+    "model", "retriever", "prompt", "pooling", "chunking", "reduction", "quantization", "index", "task", "similarity",
+    "rescore", "rescore_with", "fit_on", "aggregate", "instruction", "dtype", "batch_size",
+)  # fmt: skip
 
 
-def _variant(job: Job, encoders: _Encoders) -> Variant:
+def _variant(job: Job, assembly: Assembly) -> Variant:
     config = job.config
-    retriever, dense = encoders.of(config), False
-    auto = config["dtype"] == "auto" and getattr(retriever, "dtype", "") == "bfloat16"
-    # A model that runs here costs no tokens; what an endpoint charges is unknown unless its card says it.
-    price = None if name_of(retriever) == "api" else 0.0
-    card = {"price_per_million_tokens": price} | dict(config["model"].get("card") or {}) | _actual(retriever)
-    if not isinstance(retriever, Retriever):
-        retriever, dense = _dense(retriever, config), True
-    if config["model"].get("caution"):
-        card["caution"] = config["model"]["caution"]
-    batch_size = _positive(config["batch_size"], "batch_size") if dense else None
+    found = assembly.of(config, job.choices["retriever"])
+    encoders = [need.encoder for need in found.part.needs()]
+    auto = config["dtype"] == "auto" and any(getattr(e, "dtype", "") == "bfloat16" for e in encoders)
+    batch_size = _positive(config["batch_size"], "batch_size") if encoders else None
     where = str(config["task"]), batch_size, str(config["device"])
-    return Variant(retriever, *where, labels_of(job, retriever), card, auto)
-
-
-class _Encoders:
-    """Encoders (or whole retrievers) of model nodes, each built once and shared: its files are hashed once."""
-
-    def __init__(self, fast: Callable[[Encoder], bool]) -> None:
-        self.fast = fast
-        self._known: dict[str, Any] = {}
-
-    def of(self, config: Mapping[str, Any]) -> Any:
-        """The part that a job's model node describes, under the job's dtype."""
-        key = digest([config["model"], config["dtype"]])
-        if key not in self._known:
-            self._known[key] = self._built(config)
-        return self._known[key]
-
-    def _built(self, config: Mapping[str, Any]) -> Any:
-        node = {k: v for k, v in config["model"].items() if k not in ("card", "caution")}
-        if "_target_" not in node:
-            raise HarnessError("this model's YAML has no _target_; see configs/model/ for examples")
-        auto = config["dtype"] == "auto"
-        if "dtype" not in node and node["_target_"].startswith("harness.encoders.sentence_transformer."):
-            node["dtype"] = "bfloat16" if auto else config["dtype"]
-        part = build(node, config["trusted"])
-        identity(part)  # reads the weights' hashes: a missing folder or package shows here, before anything runs
-        slow = auto and getattr(part, "dtype", "") == "bfloat16" and not self.fast(part)
-        return dataclasses.replace(part, dtype="float32") if slow else part
-
-
-def _dense(encoder: Any, config: Mapping[str, Any]) -> Retriever:
-    rooms = {"pooling": "pooling", "reduction": "reduction", "quantizer": "quantization", "index": "index"}
-    nodes = {name: config[group] for name, group in rooms.items()}
-    dense = find("retrievers", "dense")
-    target = {"_target_": f"{dense.__module__}.{dense.__name__}"}
-    options = {"similarity": config["similarity"], "rescore": rescore_of(config)}
-    built = build(target | {"encoder": describe(encoder)} | nodes | options, config["trusted"])
-    return dataclasses.replace(built, encoder=encoder)  # type: ignore[no-any-return]
+    return Variant(found.part, *where, labels_of(job, found), combined(found.cards), auto, found.cautions)
 
 
 def _positive(value: Any, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise HarnessError(f"{name}={value!r}: expected a whole number of at least 1")
     return value
-
-
-def _actual(part: Any) -> dict[str, Any]:
-    """What the encoder itself says, which counts before its card: tokens it reads (0: all), code of its own."""
-    if not hasattr(part, "traits"):
-        return {}
-    limit = part.traits().max_tokens
-    known = {"max_tokens": limit} if limit or name_of(part) != "api" else {}
-    return known | ({"remote_code": True} if getattr(part, "trust_remote_code", False) else {})
 
 
 def _unambiguous(variants: list[Variant]) -> list[Variant]:
@@ -272,3 +210,15 @@ def _marked(variants: list[Variant], mark: Callable[[Variant], str]) -> list[Var
 
 def _encoder_id(variant: Variant) -> str:
     return digest([identity(need.encoder) for need in variant.retriever.needs()])
+
+
+def other_sets(job: Job) -> set[str]:
+    """Names of eval sets that a job's parts are fitted on, beside the one it is scored on."""
+    found = {str(job.config["fit_on"])} if job.config["fit_on"] else set()
+    return found | set(_named(job.config["retriever"], "tune_on"))
+
+
+def _named(node: Any, key: str) -> list[str]:
+    values = node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()
+    own = [str(node[key])] if isinstance(node, Mapping) and node.get(key) else []
+    return own + [name for value in values for name in _named(value, key)]

@@ -8,12 +8,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from harness.execution import Batch
 from harness.forecast import Sketch, Step, Timing, forecast, product_flop
 from harness.launch import Job
 from harness.parts import identity
 from harness.plan import Variant
 from harness.progress import Watch
-from harness.protocols import Batch
 from harness.run import Run, ground_of, headline, passes, run_of
 from harness.shelf import check_schema
 from harness.store import check_place
@@ -97,7 +97,7 @@ def _timings(run: Run, widths: Mapping[str, int]) -> list[Timing]:
     single = int(settings["repeats"]) * int(settings["calls"]) + int(settings["warmup"])
     found = []
     for group in groups:
-        kind, variant = next(iter(group.values()))
+        kind, variant, _ = next(iter(group.values()))
         if kind == "search":
             documents = len(run.tasks[variant.task].evalset.documents)
             found.append(Timing("", single, product_flop(variant, widths, documents)))

@@ -16,7 +16,7 @@ from pathlib import Path
 from pickle import PicklingError
 from typing import Any
 
-from harness.protocols import Start
+from harness.execution import Start
 from harness.types import Event, HarnessError, Working, first_line
 
 

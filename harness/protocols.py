@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.types import (
+    Comparison,
     Doubles,
     Encoded,
     EvalSet,
     Evaluation,
-    Event,
     Floats,
     Ints,
     Judged,
@@ -67,6 +66,41 @@ class Encoder(Protocol):
     def open(self, device: str) -> OpenEncoder: ...
 
 
+@runtime_checkable
+class Spanning(Protocol):
+    """An encoder that says where its tokens lie, so that texts can be cut at their borders."""
+
+    def spans(self, texts: Sequence[str]) -> Sequence[Ints]:
+        """For each text int32 [t, 2], where its tokens begin and end in characters, special tokens left out.
+
+        From the tokenizer alone, without a prompt and without a limit; Inapplicable where the model's is not known.
+        """
+        ...
+
+
+class OpenReranker(Protocol):
+    """A loaded model that reads query and document together."""
+
+    def score(self, queries: Sequence[str], documents: Sequence[str]) -> Floats:
+        """float32 [n], the model's own score of each pair `queries[i]`, `documents[i]`; higher is more relevant."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """A model that scores pairs of texts. `content` and `limit` answer without loading weights."""
+
+    def content(self) -> Mapping[str, str]: ...
+
+    def limit(self) -> int:
+        """Tokens of query and document together that it reads; 0 where there is no limit or it is not known."""
+        ...
+
+    def rerank(self, device: str) -> OpenReranker:
+        """Load it."""
+        ...
+
+
 class VectorSource(Protocol):
     """Where retrievers get vectors: the store, filled by forward passes where something is missing.
 
@@ -75,12 +109,42 @@ class VectorSource(Protocol):
 
     def vectors(self, encoder: Encoder, pooling: Pooling, role: Role, texts: Sequence[str]) -> Vectors: ...
 
+    def pairs(self, reranker: Reranker, queries: Sequence[str], documents: Sequence[str]) -> Floats:
+        """float32 [n] scores of parallel texts, kept in the store like vectors."""
+        ...
+
+    def reranking(self, reranker: Reranker) -> OpenReranker:
+        """The loaded model, for timing: nothing is remembered."""
+        ...
+
+    def evalset(self, name: str) -> EvalSet:
+        """Another eval set that a part names, to be fitted on."""
+        ...
+
+
+class Passages(NamedTuple):
+    """Texts cut into passages: the passages of the first text first; int32 [p], the position of each one's text."""
+
+    texts: tuple[str, ...]
+    owner: Ints
+
+
+class Chunking(Protocol):
+    def cut(self, texts: Sequence[str], encoder: Encoder | None) -> Passages:
+        """Passages in the order of the texts, at least one each; `encoder` None where nothing encodes (BM25)."""
+        ...
+
 
 class Reduction(Protocol):
     def fit(self, documents: Floats) -> FittedReduction: ...
 
 
 class FittedReduction(Protocol):
+    """`variance_kept`: share of the fitted documents' variance that the shorter vectors hold; 1.0 where all stay."""
+
+    @property
+    def variance_kept(self) -> float: ...
+
     def apply(self, vectors: Floats) -> Floats: ...
 
 
@@ -111,22 +175,53 @@ class FittedQuantizer(Protocol):
     @property
     def overhead_bytes(self) -> int: ...
 
+    def deployed(self, documents: Floats, comparison: Comparison) -> Deployed | None:
+        """The faiss index that serves such codes, over decoded float32 [n, d]: for its latency, never for a score.
 
-class Index(Protocol):
-    def build(self, documents: Rows, ids: Sequence[str]) -> BuiltIndex: ...
-
-
-class BuiltIndex(Protocol):
-    def search(self, queries: Floats, k: int, excluded: Ints) -> Ranking:
-        """The k best by inner product; `excluded` int32 [q] names one document a query never gets (-1: none)."""
+        None where faiss has none for this comparison.
+        """
         ...
 
 
+class Deployed(Protocol):
+    """An index as faiss has it."""
+
+    def search(self, queries: Any, k: int, /) -> Any:
+        """float32 [q, d] -> scores [q, k] and positions int64 [q, k]."""
+        ...
+
+
+class Index(Protocol):
+    """`exact` is True where nothing can be missed."""
+
+    exact: ClassVar[bool]
+
+    def build(self, documents: Rows, ids: Sequence[str], comparison: Comparison) -> BuiltIndex: ...
+
+
+class BuiltIndex(Protocol):
+    """`overhead_bytes`: what the index takes beside the documents' codes (links, lists, centroids)."""
+
+    @property
+    def overhead_bytes(self) -> int: ...
+
+    def search(self, queries: Floats, k: int, excluded: Ints) -> Ranking:
+        """The k best: by inner product, or by the distance, whose negative is then the score.
+
+        `excluded` int32 [q] names one document a query never gets (-1: none).
+        """
+        ...
+
+
+Lap = Callable[[str], None]  # takes the name of the stage that has just ended
+
+
 class Need(NamedTuple):
-    """One forward-pass product a retriever asks for."""
+    """One forward-pass product a retriever asks for; `chunking` None: documents are encoded whole."""
 
     encoder: Encoder
     pooling: Pooling
+    chunking: Chunking | None = None
 
 
 @runtime_checkable
@@ -141,7 +236,8 @@ class Retriever(Protocol):
 class Searcher(Protocol):
     """A retriever with its corpus indexed.
 
-    `facts` are measured numbers (index_bytes, bytes_per_doc, disk_bytes ...), `warnings` what a reader must know.
+    `facts` are measured numbers (index_bytes, bytes_per_doc, disk_bytes ...), `warnings` what a reader must know; where
+    `rank` finds out more, they hold it afterwards.
     """
 
     facts: Mapping[str, float]
@@ -149,8 +245,22 @@ class Searcher(Protocol):
 
     def rank(self, k: int) -> Ranking: ...
 
-    def probe(self, query: int, k: int) -> None:
-        """Search for one query as a service would, from text or stored query vector; for timing only."""
+    def score(self, candidates: Ints) -> Doubles:
+        """float64 [q, c] scores of int32 [q, c] documents, a row a query; -inf where a candidate is -1.
+
+        Inapplicable where documents have no score by themselves.
+        """
+        ...
+
+    def probe(self, query: int, k: int, lap: Lap) -> Ints:
+        """Search for one query as a service would, from its text or stored query vector; for timing only.
+
+        Gives positions of at most k documents; calls `lap` after each stage.
+        """
+        ...
+
+    def probe_score(self, query: int, documents: Ints, lap: Lap) -> Doubles:
+        """float64 [c] scores of int32 [c] documents for one query, as a service would have them; for timing only."""
         ...
 
 
@@ -176,45 +286,3 @@ class Format(Protocol):
 
 class Section(Protocol):
     def render(self, report: Any) -> str: ...
-
-
-class Batch(NamedTuple):
-    """Jobs that share a process, one after another; each is asked for when the one before it has its outcome."""
-
-    name: str
-    jobs: Iterable[Any]
-
-
-class Done(NamedTuple):
-    """A job and what `work` made of it, or `Lost` where its process did not survive."""
-
-    job: Any
-    outcome: Any
-
-
-class Start(Protocol):
-    """What makes a process ready to work; it is sent there, so it and the jobs must survive pickling."""
-
-    def __call__(self, tell: Callable[[Event], None], lane: int) -> Callable[[Any], Any]:
-        """The work of one process; `lane` counts the processes that run at once, from 0."""
-        ...
-
-
-class Desk(NamedTuple):
-    """The caller's side: `tell` takes events, `tick` is called about twice a second, `logs` is a folder, `lanes` is
-    how many devices there are to work on.
-    """
-
-    tell: Callable[[Event], None]
-    tick: Callable[[], None]
-    logs: Path
-    lanes: int = 1
-
-
-class Executor(Protocol):
-    def run(self, batches: Sequence[Batch], start: Start, desk: Desk) -> Iterator[Done]:
-        """Every job's outcome as they finish; one job's failure never stops another.
-
-        Closing it stops the work; a job with a true `keeps` stores as it goes and gets time to store what is in hand.
-        """
-        ...

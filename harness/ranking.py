@@ -20,11 +20,11 @@ def id_order(ids: Sequence[str]) -> NDArray[np.int64]:
 
 
 def settled(scores: Doubles, largest: float) -> Doubles:
-    """Scores rounded to 9 decimals, fewer where products as large as `largest` occur: copies of a vector then tie.
+    """Scores rounded to 9 decimals, fewer or more where the largest score is of another magnitude: copies then tie.
 
     float64 sums of equal rows differ in their last bits with the number of rows multiplied at once.
     """
-    magnitude = int(np.floor(np.log10(largest))) if largest > 1 else 0
+    magnitude = int(np.log10(largest)) if largest > 0 else 0  # 0 from 0.1 to 10: unit vectors are there on both sides
     result: Doubles = np.round(scores, _DECIMALS - magnitude)
     return result
 
@@ -69,7 +69,7 @@ def best(documents: NDArray[np.integer], scores: Doubles, order: NDArray[np.int6
 
 def stacked(rankings: Sequence[Ranking]) -> Ranking:
     """One Ranking [q, k] from the rankings of single queries."""
-    return Ranking(*(np.stack(column) for column in zip(*rankings, strict=True)))
+    return Ranking(*(np.array(column) for column in zip(*rankings, strict=True)))
 
 
 def own_documents(evalset: EvalSet) -> Ints:

@@ -9,7 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.assembly import Assembly
+from harness.cards import card_of
 from harness.evalsets import load_task
+from harness.execution import Batch, Desk, Done
 from harness.forward import StoredVectors, Work, resolve_devices
 from harness.launch import Job, shipped
 from harness.measure import Bench
@@ -20,17 +23,18 @@ from harness.plan import (
     check_reference,
     common_config,
     make_plan,
+    other_sets,
     quality_key,
     sweep_name,
     tasktype_of,
 )  # fmt: skip
 from harness.precision import Parities, hardware_has_bfloat16
 from harness.progress import Watch
-from harness.protocols import Batch, Desk, Done, Encoder, Need
+from harness.protocols import Encoder, Need
 from harness.sampling import sampled
 from harness.shelf import is_current
 from harness.store import Records
-from harness.types import Advanced, Event, Unwritable, Working
+from harness.types import Advanced, EvalSet, Event, Unwritable, Working
 from harness.wording import set_name
 from harness.worker import Setup, Task
 
@@ -38,13 +42,17 @@ _WIDTH = 384  # of a model that does not say it, to see whether a disk is far to
 
 
 class Ground(NamedTuple):
-    """What stands before there is a plan: options, data, devices, where records lie, who watches."""
+    """What stands before there is a plan: options, data, devices, where records lie, who watches.
+
+    `others` are eval sets that something is fitted on and nothing scored.
+    """
 
     config: Mapping[str, Any]
     tasks: Mapping[str, Task]
     devices: tuple[str, ...]
     folder: Path
     watch: Watch
+    others: Mapping[str, EvalSet]
 
     @property
     def store(self) -> Path:
@@ -104,8 +112,9 @@ class Run:
         executor = build(config["executor"], config["trusted"])
         desk = Desk(self.hear, self.watch.tick, logs, len(ground.devices))
         setup = Setup(
-            ground.store, config["store_dtype"], ground.devices, self.plan.needs(), self.tasks, config["timing"]
-        )
+            ground.store, config["store_dtype"], ground.devices, self.plan.needs(), self.tasks, config["timing"],
+            ground.others,
+        )  # fmt: skip
         with closing(executor.run(batches, setup, desk)) as outcomes:
             for done in outcomes:
                 if isinstance(done.outcome, Unwritable):
@@ -127,9 +136,11 @@ class Run:
 
     def store_bytes(self, variants: Collection[Variant]) -> int:
         """What the vectors missing for these variants will take, where the models say how wide they are."""
+        needs = {identity(n.encoder): n for v in variants for n in v.retriever.needs()}
         dims = {identity(n.encoder): v.card.get("dims") or _WIDTH for v in variants for n in v.retriever.needs()}
-        poolings = Counter(identity(need.encoder) for need in self.plan.needs())
-        rows = [(work.texts * poolings[e], int(dims[e])) for e, work in self._work(variants)]
+        poolings = Counter({(identity(n.encoder), identity(n.pooling)) for n in self.plan.needs()}).elements()
+        shelves = Counter(encoder for encoder, _ in poolings)
+        rows = [(_rows(needs[e], work) * shelves[e], int(dims[e])) for e, work in self._work(variants)]
         item = 2 if self.config["store_dtype"] == "float16" else 4
         return sum(n * (item * width + 24) for n, width in rows)
 
@@ -140,26 +151,35 @@ class Run:
         ]
 
 
+def _rows(need: Need, work: Work) -> int:
+    """Rows of a text: one, or about one for every four characters where each token has its own."""
+    return work.texts + (work.characters // 4 if need.encoder.traits().gives == "vectors" else 0)
+
+
 def ground_of(jobs: Sequence[Job], watch: Watch) -> Ground:
     """Read the options that hold for a whole sweep, its eval sets and the devices."""
     config = common_config(jobs)
     devices = resolve_devices(str(config["device"]))
-    return Ground(config, _load_tasks(jobs), devices, Path(config["results_dir"]) / sweep_name(jobs), watch)
-
-
-def _load_tasks(jobs: Sequence[Job]) -> dict[str, Task]:
-    config = jobs[0].config
-    extra = [Path(config["task_path"])] if config["task_path"] else []
-    folders = [shipped("tasks"), Path.cwd() / "tasks", *extra]
     names = dict.fromkeys(str(j.config["task"]) for j in jobs)
     limits = config["limit_queries"], config["limit_docs"]
+    folders = _task_folders(config)
     sets = {name: sampled(load_task(name, folders), *limits) for name in names}
-    return {name: Task(evalset, tasktype_of(jobs[0], evalset)) for name, evalset in sets.items()}
+    tasks = {name: Task(evalset, tasktype_of(jobs[0], evalset)) for name, evalset in sets.items()}
+    others = {name: load_task(name, folders) for name in sorted(set().union(*map(other_sets, jobs)))}
+    return Ground(config, tasks, devices, Path(config["results_dir"]) / sweep_name(jobs), watch, others)
+
+
+def _task_folders(config: Mapping[str, Any]) -> list[Path]:
+    extra = [Path(config["task_path"])] if config["task_path"] else []
+    return [shipped("tasks"), Path.cwd() / "tasks", *extra]
 
 
 def run_of(jobs: Sequence[Job], ground: Ground) -> Run:
     """Plan the jobs on this ground; a policy's reference that names no model of the plan is a HarnessError."""
-    run = Run(ground, make_plan(jobs, ground.fast), len(jobs) == 1)
+    sets = dict(ground.others) | {name: task.evalset for name, task in ground.tasks.items()}
+    known = ground.store / "cards" if ground.store.exists() else None
+    assembly = Assembly(ground.fast, sets, lambda part, given: card_of(part, given, known))
+    run = Run(ground, make_plan(jobs, assembly), len(jobs) == 1)
     check_reference(run.plan, str(run.config["policy"].get("reference", "best")))
     return run
 
@@ -177,11 +197,6 @@ def headline(run: Run) -> str:
     things = ((candidates, "candidate"), (len(plan.variants), "variant"), (models, "encoder"))
     counts = ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for n, name in things) + dropped
     return f"{counts} on {', '.join(sizes)}"
-
-
-def named(labels: Mapping[str, Any]) -> str:
-    """A candidate as one line names it."""
-    return " · ".join(str(labels[k]) for k in ("model", "pooling", "dim", "quantization") if labels[k] != "-")
 
 
 def passes(variants: Iterable[Variant]) -> dict[tuple[str, str], tuple[Need, str]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.execution import Batch
 from harness.launch import Job
 from harness.manifest import manifest_of, variant_entry, write_manifest
 from harness.measure import untimed
@@ -16,12 +17,12 @@ from harness.parts import digest, identity, name_of
 from harness.plan import Variant
 from harness.precision import Parity
 from harness.progress import Watch
-from harness.protocols import Batch
-from harness.run import Run, ground_of, headline, named, passes, run_of
+from harness.run import Run, ground_of, headline, passes, run_of
 from harness.shelf import open_store
 from harness.store import check_writable
 from harness.timing import load
 from harness.types import HarnessError, Lost, Record
+from harness.wording import called
 from harness.worker import Clock, Pass, Score, Task, Trial, lost
 
 
@@ -184,7 +185,7 @@ def _time_all(run: Run) -> int:
 def _timed(job: Clock) -> str:
     todo = next(iter(job.group.values()))
     what = {"encode": "one query at a time", "search": "search", "index": "documents per second"}[todo.kind]
-    return f"timed {what}: {named(todo.variant.labels)} on {todo.variant.task}"
+    return f"timed {what}: {called(todo.variant.labels)} on {todo.variant.task}"
 
 
 def _model(group: Mapping[str, Variant]) -> str:
@@ -192,7 +193,7 @@ def _model(group: Mapping[str, Variant]) -> str:
 
 
 def _line(record: Record) -> str:
-    start = f"{named(record.labels)} on {record.labels['task']}:"
+    start = f"{called(record.labels)} on {record.labels['task']}:"
     if record.status == "ok":
         return f"{start} {record.values['main']} {record.values['main_score']:.4f}"
     log = f" (log: {record.provenance['log']})" if record.provenance.get("log") else ""

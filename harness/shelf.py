@@ -71,16 +71,24 @@ class Shelf:
 
     def load(self, keys: Keys) -> Vectors:
         """float32 [n, d] in the order of the keys; Incomplete if one is missing, or lies in rows found damaged now."""
-        index = self._fresh()
-        place = index.find(keys)
-        lost = int((place < 0).sum())
-        if not lost:
-            rows = np.empty((len(keys), self._known_width()), dtype=np.float32)
-            lost = self._gather(index, place, rows)
-        if lost:
-            raise Incomplete(f"{lost} of {len(keys)} vectors are not in {self.folder}")
+        return self._loaded(self._fresh(), keys)
+
+    def _loaded(self, index: _Index, keys: Keys) -> Vectors:
+        place = self._places(index, keys)
+        rows = np.empty((len(keys), self._known_width()), dtype=np.float32)
+        if lost := self._gather(index, place, rows):
+            raise self._incomplete(lost, len(keys))
         tokens = index.tokens[place]
         return Vectors(rows, tokens[:, 0].copy(), tokens[:, 1].copy())
+
+    def _places(self, index: _Index, keys: Keys) -> NDArray[np.int64]:
+        place = index.find(keys)
+        if lost := int((place < 0).sum()):
+            raise self._incomplete(lost, len(keys))
+        return place
+
+    def _incomplete(self, lost: int, asked: int) -> Incomplete:
+        return Incomplete(f"{lost} of {asked} vectors are not in {self.folder}")
 
     def append(self, keys: Keys, vectors: Vectors, origin: str = "") -> None:
         """One new shard; `origin` says whose texts they are ("helpdesk document").

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,9 @@ KEYS = (
 MORE = (
     "precision_at_10", "hit_rate_at_10", "ndcg_condensed_at_10", "overlap_at_10", "tie_lowest", "tie_highest",
     "query_p95_ms_upper", "query_p95_ms_spread", "encode_p50_ms", "search_p50_ms", "first_query_ms", "documents_cut",
-    "rescoring_bytes", "device", "main", "reason", "warnings", "sample",
+    "rescoring_bytes", "device", "reduction", "prompt", "chunking", "variance_kept", "index_recall_at_10",
+    "index_build_s", "passages_per_doc", "pairs_per_query", "stages_p50_ms", "native_difference", "main", "reason",
+    "warnings", "sample",
 )  # fmt: skip
 
 
@@ -66,8 +68,21 @@ def rows(sweep: Sweep) -> list[Row]:
     """One row a variant and eval set, failed, skipped and missing ones included; None where nothing was measured."""
     floats = _float_rankings(sweep)
     made = [_row(sweep, variant, floats) for variant in sweep.manifest["variants"]]
+    _compare_with_native(made)
     lost = [_empty(sweep, failure) | failure for failure in sweep.manifest["unplanned"]]
     return made + lost
+
+
+def _compare_with_native(made: Sequence[Row]) -> None:
+    """Beside a pooling or prompt that is not the model's own, what that costs in the main metric, where both ran."""
+    for axis in ("pooling", "prompt"):
+        shared = [k for k in (*_LABELS, *_MORE_LABELS, "task", "batch_size") if k != axis]
+        native = {tuple(row[k] for k in shared): row for row in made if row[axis] == "native" and row["status"] == "ok"}
+        for row in made:
+            own = native.get(tuple(row[k] for k in shared))
+            if own is not None and row["status"] == "ok" and row[axis] not in ("native", "-", None):
+                gap = row["native_difference"] = row["main_score"] - own["main_score"]
+                row["warnings"].append(f"{axis} {row[axis]}: {row['main']} {gap:+.3f} against the model's own")
 
 
 def _empty(sweep: Sweep, labels: Mapping[str, Any]) -> Row:
@@ -81,6 +96,7 @@ def _empty(sweep: Sweep, labels: Mapping[str, Any]) -> Row:
 
 def _row(sweep: Sweep, variant: Mapping[str, Any], floats: Mapping[str, Any]) -> Row:
     row = _empty(sweep, variant) | {k: variant[k] for k in (*_LABELS, "task", "device", "candidate_id", "model_sha256")}
+    row |= {k: variant.get(k) for k in _MORE_LABELS}
     record = sweep.records.get(variant["quality"])
     if record is None:
         return row | {"status": "missing", "reason": "not run yet"}
@@ -97,28 +113,57 @@ def _row(sweep: Sweep, variant: Mapping[str, Any], floats: Mapping[str, Any]) ->
 
 
 _LABELS = ("model", "retriever", "pooling", "dim", "quantization", "index")
+_MORE_LABELS = ("reduction", "prompt", "chunking")
 
 
 def _speeds(sweep: Sweep, variant: Mapping[str, Any]) -> Row:
     known = {kind: sweep.records[key] for kind, key in variant["timings"].items() if key in sweep.records}
     taken = {kind: record for kind, record in known.items() if record.status == "ok"}
-    speeds: Row = {k: taken["index"].values[k] for k in ("docs_per_s", "tokens_per_s") if k in _values(taken, "index")}
-    expected = {"search", "encode"} & set(variant["timings"])
-    if "search" in taken and expected <= set(taken):
-        stages = {kind: np.asarray(taken[kind].arrays["seconds"]) for kind in expected}
-        speeds |= latency(sum(stages.values()))  # type: ignore[arg-type]
-        speeds |= {f"{kind}_p50_ms": float(np.median(s) * 1000) for kind, s in stages.items()}
+    speeds = _rates([taken.get(kind) for kind in variant["timings"] if kind.startswith("index")])
+    expected = [kind for kind in variant["timings"] if kind.startswith(("search", "encode"))]
+    if "search" in taken and set(expected) <= set(taken):
+        parts = {kind: np.asarray(taken[kind].arrays["seconds"]) for kind in expected}
+        calls = min(seconds.shape[1] for seconds in parts.values())  # a slow stage was given fewer
+        speeds |= latency(sum(seconds[:, :calls] for seconds in parts.values()))  # type: ignore[arg-type]
+        encoding = [_ms(seconds) for kind, seconds in parts.items() if kind != "search"]
+        speeds |= {"search_p50_ms": _ms(parts["search"])} | ({"encode_p50_ms": sum(encoding)} if encoding else {})
+        speeds["stages_p50_ms"] = _stages(encoding, taken["search"])
         speeds["first_query_ms"] = sum(float(taken[kind].values["first_ms"]) for kind in expected)
+        speeds["index_build_s"] = taken["search"].values.get("index_build_s")
         speeds.pop("samples")
     return speeds
 
 
-def _values(taken: Mapping[str, Record], kind: str) -> Mapping[str, Any]:
-    return taken[kind].values if kind in taken else {}
+def _ms(seconds: Any) -> float:
+    return float(np.median(seconds) * 1000)
+
+
+def _stages(encoding: Sequence[float], search: Record) -> str:
+    """`encode 8.31 + search 0.42`: the typical milliseconds of each stage of a query."""
+    named = ({"encode": sum(encoding)} if encoding else {}) | stages(search)
+    return " + ".join(f"{name} {ms:.3g}" for name, ms in named.items())
+
+
+def stages(search: Record) -> dict[str, float]:
+    """Typical milliseconds of each stage of a search, by name."""
+    return {k.removeprefix("stage "): _ms(v) for k, v in search.arrays.items() if k.startswith("stage ")}
+
+
+def _rates(known: Sequence[Record | None]) -> Row:
+    """Documents and tokens a second through all models of a candidate, one after the other."""
+    if any(record is None or record.status != "ok" for record in known) or not known:
+        return {}
+    rates = [record.values for record in known if record is not None]
+    seconds = sum(1 / values["docs_per_s"] for values in rates)
+    found: Row = {"docs_per_s": 1 / seconds}
+    if all("tokens_per_s" in values for values in rates):
+        found["tokens_per_s"] = sum(v["tokens_per_s"] / v["docs_per_s"] for v in rates) / seconds
+    return found
 
 
 def _family(variant: Mapping[str, Any]) -> str:
-    return "|".join(str(variant[k]) for k in ("task", "model", "pooling", "dim", "index"))
+    """What candidates share that differ in quantization alone; sweeps of before some labels existed lack them."""
+    return "|".join(str(variant.get(k)) for k in ("task", *_LABELS, *_MORE_LABELS) if k != "quantization")
 
 
 def _float_rankings(sweep: Sweep) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from typing import Any
 
 import yaml
 
-from harness.launch import shipped
-from harness.parts import ROOMS, available, did_you_mean
+from harness.launch import shipped, yamls
 from harness.progress import spoken
 from harness.table import KEYS, MORE, Row
 from harness.types import EvalSet, HarnessError, Note
@@ -97,10 +96,11 @@ def _cell(key: str, row: Row) -> str:
 
 def _aligned(rows: Sequence[Row]) -> str:
     head, body = _cells(rows)
-    return _columns(head, body)
+    return columns(head, body)
 
 
-def _columns(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+def columns(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A table in plain text: numbers to the right, words to the left."""
     widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
     numeric = [all(_is_number(row[i]) for row in body) for i in range(len(head))]
     lines = [
@@ -166,7 +166,7 @@ def decision_text(decision: Mapping[str, Any]) -> str:
     body = [_entry(c, decision) for c in _interesting(entries, decision)]
     left = len(entries) - len(body)
     lines = (
-        [f"Meets every limit, best quality first ({len(body)} of {len(entries)})", _columns(head, body)] if body else []
+        [f"Meets every limit, best quality first ({len(body)} of {len(entries)})", columns(head, body)] if body else []
     )
     if left > 0:
         lines.append(f"   and {left} more: harness table {decision['sweep']}")
@@ -206,55 +206,6 @@ def findings(evalset: EvalSet, notes: Sequence[Note], unchecked: Sequence[str]) 
     return "\n".join([*lines, f"not checked: {', '.join(unchecked)}"])
 
 
-def listing(what: str | None) -> str:
-    """Names for the command line with one line each; without a name, everything."""
-    kinds = {"models": "model", "policies": "policy", "experiments": "experiment", "timings": "timing"}
-    if what is None:
-        return "\n\n".join(f"{name}\n{listing(name)}" for name in (*kinds, "tasks", *_LISTED))
-    if what in kinds:
-        return "\n".join(f"  {path.stem:40} {_about_yaml(path)}".rstrip() for path in _yamls("configs", kinds[what]))
-    if what == "tasks":
-        tasks = {_task_name(path): path for path in _yamls("tasks", "")}  # a later folder wins, as in a run
-        return "\n".join(f"  {name:40} {_about_yaml(path)}".rstrip() for name, path in tasks.items())
-    if what not in ROOMS:
-        raise HarnessError(f"nothing to list under {what!r}. {did_you_mean(what, [*kinds, 'tasks', *ROOMS])}")
-    return "\n".join(f"  {name:40} {(part.__doc__ or '').splitlines()[0]}" for name, part in available(what).items())
-
-
-_LISTED = (
-    "encoders",
-    "poolings",
-    "reductions",
-    "quantizers",
-    "indexes",
-    "retrievers",
-    "formats",
-    "metrics",
-    "executors",
-)
-
-
-def _yamls(top: str, group: str) -> list[Path]:
-    folders = dict.fromkeys([(shipped(top) / group).resolve(), (Path.cwd() / top / group).resolve()])
-    return [p for folder in folders for p in sorted([*folder.glob("*.yaml"), *folder.glob("*/task.yaml")])]
-
-
-def _task_name(path: Path) -> str:
-    return path.parent.name if path.name == "task.yaml" else path.stem
-
-
-def _about_yaml(path: Path) -> str:
-    try:
-        node = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return "(not YAML)"
-    card = node.get("card") or {} if isinstance(node, dict) else None
-    if not isinstance(card, dict):
-        return "(not a node: expected names and values)"
-    facts = [node.get("id"), card.get("licence"), card.get("dims") and f"{card['dims']} dims", node.get("type")]
-    return "  ".join(str(f) for f in facts if f)
-
-
 def run_help() -> str:
     """Every option of `harness run` with its default and one line, from configs/config.yaml and its groups."""
     text = (shipped("configs") / "config.yaml").read_text(encoding="utf-8")
@@ -278,7 +229,7 @@ def _keys_of(group: str, name: str) -> list[str]:
 
 
 def _group_line(name: str, default: str | None) -> str:
-    names = [path.stem for path in _yamls("configs", name)]
+    names = list(yamls(name))
     more = f" ... ({len(names)}: harness list)" if len(names) > 6 else ""
     return f"  {name}: {default or 'none'}".ljust(30) + f"{', '.join(names[:6])}{more}"
 

@@ -19,8 +19,15 @@ Clock = Callable[[], float]
 _SETTLED = 0.10
 _LAST = 5
 _WARMUP_LIMIT = 200
+_WARMUP_S, _ROUNDS_S = 20.0, 60.0  # a pipeline with a cross-encoder takes seconds a call: fewer calls then
+_FEWEST = 10
 _T_95 = {2: 6.314, 3: 2.920, 4: 2.353, 5: 2.132, 6: 2.015, 7: 1.943, 8: 1.895, 9: 1.860, 10: 1.833}
 _P99_SAMPLES = 500
+_VECTORS = (
+    "torch", "sentence-transformers", "transformers", "tokenizers", "numpy", "wordllama", "model2vec", "onnxruntime",
+    "openvino",
+)  # fmt: skip
+_RANKINGS = ("bm25s", "PyStemmer", "faiss-cpu", "scikit-learn", "scipy")
 
 
 class Samples(NamedTuple):
@@ -33,12 +40,12 @@ class Samples(NamedTuple):
 
 
 def warm_up(call: Callable[[int], None], least: int, clock: Clock = time.perf_counter) -> tuple[float, int, bool]:
-    """Call until the last five durations lie within 10% of each other, at least `least` and at most 200 times.
+    """Call until the last five durations lie within 10% of each other, at least `least` and at most 200 times or 20 s.
 
     Gives the first call's seconds, the number of calls and whether it settled. `call` gets a running number.
     """
     durations: list[float] = []
-    while len(durations) < _WARMUP_LIMIT:
+    while len(durations) < _WARMUP_LIMIT and (len(durations) < 2 or sum(durations) < _WARMUP_S):
         durations.append(_timed(call, len(durations), clock))
         last = durations[-_LAST:]
         if len(durations) >= max(least, _LAST) and max(last) - min(last) < _SETTLED * min(last):
@@ -49,10 +56,43 @@ def warm_up(call: Callable[[int], None], least: int, clock: Clock = time.perf_co
 def sample(
     call: Callable[[int], None], repeats: int, calls: int, warmup: int, clock: Clock = time.perf_counter
 ) -> Samples:
-    """Warm up, then time `repeats` rounds of `calls` single calls; call i of every round gets number i."""
+    """Warm up, then time `repeats` rounds of `calls` single calls; call i of every round gets number i.
+
+    What would take over a minute gets fewer calls, ten a round at least.
+    """
     first, made, settled = warm_up(call, warmup, clock)
-    seconds = [[_timed(call, i, clock) for i in range(calls)] for _ in range(repeats)]
+    begun = [_timed(call, i, clock) for i in range(min(_FEWEST, calls))]
+    fitting = int(_ROUNDS_S / repeats / max(sum(begun) / len(begun), 1e-9))
+    calls = max(len(begun), min(calls, fitting))
+    seconds = [begun + [_timed(call, i, clock) for i in range(len(begun), calls)]]
+    seconds += [[_timed(call, i, clock) for i in range(calls)] for _ in range(repeats - 1)]
     return Samples(np.asarray(seconds, dtype=np.float64), first, made, settled)
+
+
+class Laps:
+    """A stopwatch for the stages of one call after another: `start`, then a call of it at the end of each stage."""
+
+    def __init__(self, clock: Clock = time.perf_counter) -> None:
+        self.clock = clock
+        self.calls: list[dict[str, float]] = []
+
+    def start(self) -> None:
+        """A new call begins."""
+        self.calls.append({})
+        self._last = self.clock()
+
+    def __call__(self, stage: str) -> None:
+        """The stage of this name has ended; one that comes twice in a call is added up."""
+        now = self.clock()
+        own = self.calls[-1]
+        own[stage] = own.get(stage, 0.0) + now - self._last
+        self._last = now
+
+    def stages(self, repeats: int, calls: int) -> dict[str, Doubles]:
+        """Seconds, float64 [repeats, calls], of each stage in the last calls; 0 where one left it out."""
+        last = self.calls[len(self.calls) - repeats * calls :]
+        names = dict.fromkeys(name for one in last for name in one)
+        return {n: np.asarray([one.get(n, 0.0) for one in last]).reshape(repeats, calls) for n in names}
 
 
 def interleaved(
@@ -124,24 +164,18 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
         "accelerator": accelerator,
-        "versions": versions(),
+        "versions": all_versions(),
     }
 
 
 def versions() -> dict[str, str]:
-    """Versions of the libraries that decide vectors and rankings; part of every record's identity."""
-    names = (
-        "torch",
-        "sentence-transformers",
-        "transformers",
-        "tokenizers",
-        "numpy",
-        "bm25s",
-        "PyStemmer",
-        "wordllama",
-        "model2vec",
-    )
-    return {name: _version(name) for name in names}
+    """Versions of the libraries that decide vectors; part of the identity of every stored vector."""
+    return {name: _version(name) for name in _VECTORS}
+
+
+def all_versions() -> dict[str, str]:
+    """Those, and the libraries that decide rankings of given vectors; part of every record's identity."""
+    return versions() | {name: _version(name) for name in _RANKINGS}
 
 
 def load() -> float:

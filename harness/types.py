@@ -15,6 +15,8 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
 Role = Literal["query", "document"]
+Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
+Comparison = Literal["dot", "euclidean", "manhattan"]  # what an index computes; cosine is dot over unit vectors
 Status = Literal["ok", "skipped", "failed"]
 
 
@@ -101,7 +103,11 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class EvalSet:
-    """Corpus, queries and judgements, with what the manifest says of them; `sample` says what a smoke test kept."""
+    """Corpus, queries and judgements, with what the manifest says of them; `sample` says what a smoke test kept.
+
+    `instruction` fills templates such as e5-mistral's, `prompts` (by role) replace the models' own on this set,
+    `public` names the public data set that this is.
+    """
 
     name: str
     type: str
@@ -116,6 +122,9 @@ class EvalSet:
     notes: tuple[Note, ...] = ()
     source: str = ""
     sample: str = ""
+    instruction: str = ""
+    prompts: Mapping[Role, str] = field(default_factory=dict)
+    public: str = ""
 
     @cached_property
     def sha256(self) -> str:
@@ -135,26 +144,32 @@ class EvalSet:
 class Encoded(NamedTuple):
     """What one forward pass gives for some texts.
 
-    vectors: for each pooling asked for, in that order, float32 [n, d].
+    vectors: for each pooling asked for, in that order, float32 [n, d]; where a text has several rows (`Traits.gives`),
+    float32 [rows, d], those of the first text first.
     tokens: int32 [n], tokens that were encoded; full_tokens: int32 [n], tokens before the cut at the maximum.
+    counts: int32 [n], rows of each text; None where each has one.
     """
 
     vectors: tuple[Floats, ...]
     tokens: Ints
     full_tokens: Ints
+    counts: Ints | None = None
 
 
 class Traits(NamedTuple):
     """What a model says of itself, known without loading its weights.
 
-    similarity: cosine, dot, euclidean or manhattan; pooling: name of its own pooling, empty if it has no token
+    pooling: name of its own pooling, empty if it has no token
     states; max_tokens: 0 where there is no limit or it is not known; warnings: overrides a reader must know of.
+    gives: `vector` (one row a text), `vectors` (a row for each token, for MaxSim) or `sparse` (weights of terms, packed
+    in rows as `sparse.packed` says).
     """
 
-    similarity: str
+    similarity: Similarity
     pooling: str
     max_tokens: int
     warnings: tuple[str, ...] = ()
+    gives: Literal["vector", "vectors", "sparse"] = "vector"
 
 
 class Said(NamedTuple):
@@ -196,6 +211,7 @@ class Vectors(NamedTuple):
     rows: Floats
     tokens: Ints
     full_tokens: Ints
+    counts: Ints | None = None
 
 
 class Ranking(NamedTuple):

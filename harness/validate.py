@@ -41,7 +41,7 @@ def unchecked() -> tuple[str, ...]:
     return (
         "whether the texts are in the declared languages",
         "holes: relevant documents that nobody judged, and labels that favour the engine that found them",
-        "whether a model saw this set in its training (public sets)",
+        "whether a model saw this set in its training: it depends on the model and is in each record",
         "texts over a model's token limit: it depends on the model and is in each record",
         "whether all queries follow one template",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 ABSENT = "–"
@@ -14,6 +15,25 @@ _LIMITS = {
     "price_per_million_tokens": "price per million tokens", "max_tokens": "maximum tokens", "languages": "languages",
     "licences": "licence", "remote_code": "remote code",
 }  # fmt: skip
+
+
+# What a label leaves out: it is so unless said otherwise.
+_USUAL = {
+    "retriever": ("dense", "bm25", "late_interaction", "learned_sparse"),
+    "index": ("flat",), "reduction": ("truncate",), "prompt": ("native",), "chunking": ("none",),
+}  # fmt: skip
+_WORDS = {"prompt": "prompt ", "chunking": "chunks "}
+
+
+def called(labels: Mapping[str, Any]) -> str:
+    """`model · pooling · dim · quantization` without what does not apply, then what is unusual (retriever ...)."""
+    main = [str(labels[k]) for k in ("model", "pooling", "dim", "quantization") if labels[k] not in ("-", None)]
+    more = [
+        _WORDS.get(key, "") + str(labels[key])
+        for key, usual in _USUAL.items()
+        if labels.get(key) not in ("-", None, *usual)
+    ]
+    return " · ".join(main + more)
 
 
 def score(value: float | None, digits: int = 3) -> str:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
 
+from harness.cards import trained_on
 from harness.forward import PART_ERRORS, StoredVectors
 from harness.measure import Timer, Todo
 from harness.parts import describe
 from harness.plan import Variant
 from harness.precision import Parities, Parity
 from harness.protocols import Need
-from harness.timing import versions
+from harness.timing import all_versions
 from harness.types import (
     Doubles,
     EvalSet,
@@ -110,11 +111,17 @@ class Setup:
     needs: tuple[Need, ...]
     tasks: Mapping[str, Task]
     timing: Mapping[str, Any]
+    others: Mapping[str, EvalSet] = field(default_factory=dict)
+
+    @property
+    def sets(self) -> dict[str, EvalSet]:
+        """Every eval set that a part may name."""
+        return dict(self.others) | {name: task.evalset for name, task in self.tasks.items()}
 
     def __call__(self, tell: Callable[[Event], None], lane: int) -> Callable[[Any], Any]:
         """Open the store; models are opened by the first job that asks for them."""
         device = self.devices[lane % len(self.devices)]
-        source = StoredVectors(self.store, device, self.needs, tell, self.store_dtype)
+        source = StoredVectors(self.store, device, self.needs, tell, self.store_dtype, self.sets)
         return Worker(self, source, Parities(self.store, device)).do
 
 
@@ -194,7 +201,8 @@ class Worker:
         means = {name: _mean(scores) for name, scores in result.per_query.items()}
         values = dict(result.facts) | means | {"main": result.main, "main_score": means[result.main]}
         arrays = dict(result.per_query) | {"query_ids": np.asarray(result.query_ids), "top": result.top}
-        warnings = (*result.warnings, *self._precision(variant, task.evalset), *_cautions(variant))
+        warnings = (*result.warnings, *self._precision(variant, task.evalset), *variant.cautions)
+        warnings += (trained,) if (trained := trained_on(variant.card, task.evalset)) else ()
         return Record(job.key, "quality", "ok", labels(variant), values, arrays, "", warnings, provenance(job, task))
 
     def _precision(self, variant: Variant, evalset: EvalSet) -> list[str]:
@@ -216,12 +224,8 @@ def labels(variant: Variant) -> dict[str, Any]:
 
 def provenance(job: Score, task: Task) -> dict[str, Any]:
     """What a quality record was made from."""
-    made_from = {"versions": versions(), "data_sha256": task.evalset.sha256}
+    made_from = {"versions": all_versions(), "data_sha256": task.evalset.sha256}
     return {"candidate": describe(job.variant.retriever)} | made_from
-
-
-def _cautions(variant: Variant) -> tuple[str, ...]:
-    return (str(variant.card["caution"]),) if "caution" in variant.card else ()
 
 
 def _mean(scores: Doubles) -> float | None:

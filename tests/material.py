@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from harness.protocols import Encoder, Pooling
+from harness.protocols import Encoder, Lap, Need, OpenReranker, Pooling, Reranker, VectorSource
 from harness.ranking import best, id_order, stacked
-from harness.types import EvalSet, Floats, Judged, Qrels, Ranking, Role, Texts, Vectors
+from harness.types import Doubles, EvalSet, Floats, Ints, Judged, Qrels, Ranking, Role, Texts, Vectors
 
 Grades = Mapping[str, Mapping[str, int]]
 Run = Mapping[str, Mapping[str, float]]
@@ -97,11 +98,60 @@ class Given:
 
 
 class Encoding:
-    """A `VectorSource` that encodes on each call, in batches of a size."""
+    """A `VectorSource` that encodes on each call, in batches of a size; `sets` are other eval sets by name."""
 
-    def __init__(self, batch_size: int = 32) -> None:
+    def __init__(self, batch_size: int = 32, sets: Mapping[str, EvalSet] | None = None) -> None:
         self.batch_size = batch_size
+        self.sets = sets or {}
 
     def vectors(self, encoder: Encoder, pooling: Pooling, role: Role, texts: Sequence[str]) -> Vectors:
         encoded = encoder.open("cpu").encode(texts, role, [pooling], self.batch_size)
-        return Vectors(encoded.vectors[0], encoded.tokens, encoded.full_tokens)
+        return Vectors(encoded.vectors[0], encoded.tokens, encoded.full_tokens, encoded.counts)
+
+    def pairs(self, reranker: Reranker, queries: Sequence[str], documents: Sequence[str]) -> Floats:
+        return self.reranking(reranker).score(queries, documents)
+
+    def reranking(self, reranker: Reranker) -> OpenReranker:
+        return reranker.rerank("cpu")
+
+    def evalset(self, name: str) -> EvalSet:
+        return self.sets[name]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A retriever that finds what it is told, and scores whatever it is not told with 0."""
+
+    run: Run
+    facts: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def needs(self) -> Sequence[Need]:
+        return ()
+
+    def prepare(self, evalset: EvalSet, source: VectorSource) -> ListedSearcher:
+        return ListedSearcher(self, evalset)
+
+
+class ListedSearcher:
+    def __init__(self, part: Listed, evalset: EvalSet) -> None:
+        self.run, self.facts, self.warnings = part.run, part.facts, part.warnings
+        self.queries, self.documents = evalset.queries.ids, evalset.documents.ids
+
+    def rank(self, k: int) -> Ranking:
+        return ranking_of(self.run, self.queries, self.documents, k)
+
+    def score(self, candidates: Ints) -> Doubles:
+        told = [[self.run.get(q, {}).get(d, 0.0) for d in self.documents] for q in self.queries]
+        scores = np.take_along_axis(np.array(told), np.maximum(candidates, 0), axis=1)
+        return np.where(candidates >= 0, scores, -np.inf)
+
+    def probe(self, query: int, k: int, lap: Lap) -> Ints:
+        found = self.rank(k).documents[query]
+        lap("look")
+        return found[found >= 0]
+
+    def probe_score(self, query: int, documents: Ints, lap: Lap) -> Doubles:
+        scores = self.score(np.tile(documents, (len(self.queries), 1)))[query]
+        lap("score")
+        return scores

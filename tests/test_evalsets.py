@@ -138,6 +138,11 @@ def test_a_broken_manifest_is_named_with_its_line(tmp_path: Path, text: str, exp
         ({"columns": ["a"]}, "columns: ['a']: expected names such as"),
         ({"split": 1}, "split: 1: expected text"),
         ({"path": "dta"}, "does not exist, nor does dta from here. In"),
+        ({"public": 5}, "public: 5: expected text"),
+        ({"instruction": ""}, "instruction: '': expected text"),
+        ({"prompts": "query: "}, "prompts: 'query: ': expected texts such as"),
+        ({"prompts": {"query": 1}}, "prompts: {'query': 1}: expected texts such as"),
+        ({"prompts": {"qurey": "q: "}}, "prompts: 'qurey' is not known. Did you mean query?"),
     ],
 )
 @pytest.mark.usefixtures("small")
@@ -145,6 +150,16 @@ def test_each_wrong_key_or_value_is_named(tmp_path: Path, manifest: dict[str, An
     message = refused(tmp_path, **manifest)
     assert message.startswith(str(tmp_path / "m.yaml"))
     assert expected in message
+
+
+@pytest.mark.usefixtures("small")
+def test_the_public_name_the_instruction_and_the_prompts_reach_the_eval_set(tmp_path: Path) -> None:
+    given = {"public": "SciFact", "instruction": "find it", "prompts": {"query": "q: ", "document": ""}}
+    evalset = at(tmp_path, **given)
+    assert {name: getattr(evalset, name) for name in given} == given
+    plain = at(tmp_path)
+    assert (plain.public, plain.instruction, dict(plain.prompts)) == ("", "", {})
+    assert plain.sha256 == evalset.sha256
 
 
 def test_a_manifest_without_a_path_says_how_to_give_one(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from harness.encoders.hashing import Hashing, OpenHashing
-from harness.forward import StoredVectors, Work, resolve_devices, store_batches
+from harness.filling import asked_for, store_batches
+from harness.forward import StoredVectors, Work, resolve_devices
 from harness.parts import identity
 from harness.poolings.cls import Cls
 from harness.poolings.max import Max
@@ -164,7 +165,7 @@ def test_a_changed_library_or_device_encodes_again(tmp_path: Path, monkeypatch: 
     other = Counted(tmp_path, "cuda:1", ())
     assert other.vectors(Hashing(), Native(), "document", TEXTS).rows.shape == (3, 64)
     assert other.encoded == 3
-    monkeypatch.setattr("harness.forward.versions", lambda: {"torch": "99"})
+    monkeypatch.setattr("harness.home.versions", lambda: {"torch": "99"})
     assert encode(tmp_path)[1] == 3
 
 
@@ -192,7 +193,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, one: StoredVectors, after: int) -> No
 
 
 def test_a_killed_pass_keeps_what_was_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.forward._STORE_TEXTS", 2)
+    monkeypatch.setattr("harness.filling._STORE_TEXTS", 2)
     one = source(tmp_path)
     dying(monkeypatch, one, after=1)
     with pytest.raises(KeyboardInterrupt):
@@ -203,12 +204,13 @@ def test_a_killed_pass_keeps_what_was_stored(tmp_path: Path, monkeypatch: pytest
 def test_store_batches_hold_each_text_once_the_longest_first_and_do_not_depend_on_file_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("harness.forward._STORE_TEXTS", 2)
-    monkeypatch.setattr("harness.forward._STORE_CHARACTERS", 10)
+    monkeypatch.setattr("harness.filling._STORE_TEXTS", 2)
+    monkeypatch.setattr("harness.filling._STORE_CHARACTERS", 10)
     texts = ["a", "cccccc", "bb", "dddd", "a", "eeee", "ffffffffffff"]
 
     def cut(texts: list[str]) -> list[list[str]]:
-        return [[texts[i] for i in part] for part in store_batches(texts, text_keys("", texts))]
+        asked = asked_for(text_keys("", texts), map(len, texts), {})
+        return [[texts[asked.at[i]] for i in part] for part in store_batches(asked, small=False)]
 
     parts = cut(texts)
     assert [len(t) for part in parts for t in part] == [12, 6, 4, 4, 2, 1]
@@ -219,7 +221,7 @@ def test_store_batches_hold_each_text_once_the_longest_first_and_do_not_depend_o
 def test_after_a_kill_the_same_texts_share_a_pass_as_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.forward._STORE_TEXTS", 2)
+    monkeypatch.setattr("harness.filling._STORE_TEXTS", 2)
     texts = ["one", "two two", "three", "four four four", "five"]
     seen: dict[str, list[Any]] = {"whole": [], "killed": []}
     encode_texts = OpenHashing.encode
@@ -319,7 +321,7 @@ def test_vectors_that_are_read_are_dated_anew(tmp_path: Path) -> None:
 def test_a_store_batch_shows_signs_of_life_and_is_stored_as_a_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.forward._SIGN_CHARACTERS", 10)
+    monkeypatch.setattr("harness.filling._SIGN_CHARACTERS", 10)
     one = source(tmp_path)
     rows = one.vectors(Hashing(), Native(), "document", TEXTS).rows
     assert sum(one.worked) == sum(map(len, TEXTS))
@@ -331,7 +333,7 @@ def test_a_store_batch_shows_signs_of_life_and_is_stored_as_a_whole(
 def test_what_another_process_stores_meanwhile_is_not_encoded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.forward._STORE_TEXTS", 1)
+    monkeypatch.setattr("harness.filling._STORE_TEXTS", 1)
     one, other = source(tmp_path), source(tmp_path)
     texts = [f"text {i}" for i in range(8)]
     encode_texts = OpenHashing.encode

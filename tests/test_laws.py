@@ -13,39 +13,110 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from harness.chunkings.words import Words
+from harness.encoders.api import Api
 from harness.encoders.hashing import Hashing
+from harness.encoders.onnx import Onnx
+from harness.encoders.openvino import Openvino
+from harness.encoders.provider import Provider
 from harness.indexes.flat import Flat
+from harness.indexes.hnsw import Hnsw
+from harness.indexes.ivf import Ivf
 from harness.metrics.mrr import Mrr
 from harness.metrics.ndcg import Ndcg
 from harness.parts import ROOMS, available, build, describe, identity, is_part, name_of
+from harness.poolings.cls import Cls
+from harness.poolings.concat import Concat
 from harness.poolings.mean import Mean
 from harness.poolings.native import Native
 from harness.quantizers.binary import Binary
 from harness.quantizers.float32 import Float32
 from harness.quantizers.int8 import Int8
+from harness.quantizers.opq import Opq
+from harness.quantizers.pq import Pq
 from harness.ranking import judge
+from harness.reductions.pca import Pca
+from harness.reductions.random_projection import RandomProjection
 from harness.reductions.truncate import Truncate
+from harness.reductions.whiten import Whiten
+from harness.rerankers.api import ApiReranker
+from harness.rerankers.word_overlap import WordOverlap
 from harness.retrievers.bm25 import Bm25
 from harness.retrievers.dense import Dense
+from harness.retrievers.funnel import Funnel
+from harness.retrievers.hybrid import Hybrid
+from harness.retrievers.in_passages import InPassages
+from harness.retrievers.late_interaction import LateInteraction
+from harness.retrievers.learned_sparse import LearnedSparse
+from harness.retrievers.rerank import Rerank
 from harness.tasktypes.retrieval import Retrieval
+from harness.types import Comparison, Inapplicable
 from tests.material import Encoding, clustered, qrels_of, ranking_of, small_set
 
+DENSE = Dense(Hashing(), Native(), Truncate(), Float32(), Flat())
 # Parts that cannot be made without arguments, and further instances of those that can.
 EXAMPLES: Mapping[str, tuple[Any, ...]] = {
     "retrievers.dense": (
-        Dense(Hashing(), Native(), Truncate(), Float32(), Flat()),
+        DENSE,
         Dense(Hashing(24), Mean(), Truncate(16), Binary(), Flat(7), "dot", 3),
         Dense(Hashing(24, prompts={"query": "q "}), Mean(), Truncate(16), Int8(0.9), Flat(), "cosine"),
     ),
     "retrievers.bm25": (Bm25(), Bm25(method="bm25+", stemmer="none", stopwords="none", k1=0.9, b=0.4)),
+    "retrievers.hybrid": (
+        Hybrid((Bm25(), DENSE)),
+        Hybrid((Bm25(), Bm25(k1=0.9), Rerank(DENSE, WordOverlap(), 7)), "z-score", depth=15, weights=(1.0, 2.0, 0.5)),
+        Hybrid((Bm25(), DENSE), "min-max"),
+    ),
+    "retrievers.rerank": (Rerank(Bm25(), WordOverlap(), 8), Rerank(Hybrid((Bm25(), DENSE)), WordOverlap())),
+    "retrievers.funnel": (
+        Funnel(Dense(Hashing(), Native(), Truncate(4), Float32(), Flat()), DENSE, 9),
+        Funnel(Bm25(), DENSE),
+    ),
+    "retrievers.in_passages": (
+        InPassages(Bm25(), Words(3, 1)),
+        InPassages(DENSE, Words(2, 0), "mean", depth=10),
+        InPassages(DENSE, Words(2, 1), "top", 2, 7),
+    ),
+    "retrievers.late_interaction": (
+        LateInteraction(Hashing(24, gives="vectors"), Native()),
+        LateInteraction(Hashing(16, max_tokens=3, gives="vectors"), Native(), "float16"),
+    ),
+    "retrievers.learned_sparse": (LearnedSparse(Hashing(gives="sparse"), Native()),),
     "tasktypes.retrieval": (Retrieval((Ndcg(3), Mrr(2))),),
+    "poolings.concat": (Concat((Cls(), Mean())),),
     "reductions.truncate": (Truncate(), Truncate(5)),
-    "quantizers.int8": (Int8(), Int8(0.9)),
+    "reductions.pca": (Pca(), Pca(5)),
+    "reductions.whiten": (Whiten(), Whiten(5)),
+    "reductions.random_projection": (RandomProjection(), RandomProjection(5, 1)),
+    "quantizers.int8": (Int8(), Int8(0.9), Int8(symmetric=True)),
+    "quantizers.pq": (Pq(6, 5), Pq(1, 3)),
+    "quantizers.opq": (Opq(4, 3), Opq(1, 2)),
+    "encoders.api": (
+        Api("tiny", "http://localhost/v1"),
+        Api("tiny", "http://localhost/v1", "TINY_KEY", 8, max_batch=3),
+    ),
+    "encoders.provider": (
+        Provider("voyage/voyage-3.5"),
+        Provider("cohere/embed-v4.0", dims=256, role_options={"query": {"input_type": "search_query"}}, price=0.12),
+    ),
+    "rerankers.api": (
+        ApiReranker("tiny", "http://localhost/v1"),
+        ApiReranker("tiny", "http://localhost", "TINY_KEY", "tei", 512),
+    ),
+    "indexes.flat": (Flat(), Flat(50)),
+    "indexes.hnsw": (Hnsw(), Hnsw(4, 20, 12)),
+    "indexes.ivf": (Ivf(), Ivf(5, 2)),
+    "encoders.onnx": (Onnx("some/place"), Onnx("some/place", "onnx/model.onnx", "cls", {"query": "find "}, 128, "dot")),
+    "encoders.openvino": (
+        Openvino("some/place"),
+        Openvino("some/place", "openvino_model.xml", "mean", dtype="bfloat16"),
+    ),
     "encoders.hashing": (Hashing(), Hashing(8, 3, 4, {"query": "find ", "document": "read "})),
 }
 OTHER = {  # another value of a nested part
     Hashing: Hashing(dim=5, seed=9), Native: Mean(), Mean: Native(), Truncate: Truncate(3), Float32: Binary(),
-    Binary: Float32(), Int8: Int8(0.5), Flat: Flat(123),
+    Binary: Float32(), Int8: Int8(0.5), Flat: Flat(123), Bm25: Bm25(k1=1.1), Dense: Bm25(), Hybrid: DENSE, Words: Words(77),
+    WordOverlap: ApiReranker("other", "http://localhost"),
 }  # fmt: skip
 CLASSES = [(f"{room}.{name}", cls) for room in ROOMS for name, cls in available(room).items()]
 
@@ -71,7 +142,9 @@ def kept_offline(part: Any, folder: Path) -> Any:
     if not hasattr(part, "path") or not hasattr(part, "content"):
         return part
     folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text("{}")
+    for name in ("config.json", getattr(part, "file", "config.json")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}")
     return dataclasses.replace(part, path=str(folder))
 
 
@@ -159,7 +232,7 @@ def test_a_pooling_treats_each_text_by_itself_and_edits_nothing(part: Any) -> No
     states = sealed(draw.normal(size=(6, 5, 4)).astype(np.float32))
     mask = sealed(np.arange(5) < np.array([5, 3, 1, 4, 2, 5])[:, None])
     pooled = part.pool(states, mask)
-    assert pooled.shape == (6, 4)
+    assert pooled.shape == (6, 4 * len(getattr(part, "of", [part])))
     assert pooled.dtype == np.float32
     assert pooled.tobytes() == part.pool(states, mask).tobytes()
     for i in range(6):
@@ -172,6 +245,7 @@ def test_a_reduction_is_fitted_once_and_applied_row_by_row(part: Any) -> None:
     before, reduced = pickle.dumps(fitted), fitted.apply(QUERIES)
     fitted.apply(DOCUMENTS * 3)
     assert pickle.dumps(fitted) == before
+    assert 0 < fitted.variance_kept <= 1
     assert reduced.dtype == np.float32
     assert reduced.tobytes() == fitted.apply(QUERIES).tobytes() == part.fit(DOCUMENTS).apply(QUERIES).tobytes()
     for size in (1, 7, 1000):
@@ -195,12 +269,15 @@ def test_a_quantizer_is_fitted_once_and_codes_do_not_depend_on_chunks(part: Any)
     assert fitted.overhead_bytes >= 0
 
 
+@pytest.mark.parametrize("comparison", get_args(Comparison))
 @pytest.mark.parametrize("part", of("indexes"))
-def test_an_index_answers_each_query_by_itself(part: Any) -> None:
-    built = part.build(DOCUMENTS, [f"d{i}" for i in range(len(DOCUMENTS))])
-    none = np.full(len(QUERIES), -1, np.int32)
+def test_an_index_answers_each_query_by_itself(part: Any, comparison: Comparison) -> None:
+    ids, none = [f"d{i}" for i in range(len(DOCUMENTS))], np.full(len(QUERIES), -1, np.int32)
+    built = part.build(DOCUMENTS, ids, comparison)
     whole = built.search(QUERIES, 8, none)
-    assert all(np.array_equal(a, b) for a, b in zip(whole, built.search(QUERIES, 8, none), strict=True))
+    again = part.build(DOCUMENTS, ids, comparison)
+    assert again.overhead_bytes == built.overhead_bytes >= 0
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(whole, again.search(QUERIES, 8, none), strict=True))
     for i in range(len(QUERIES)):
         one = built.search(QUERIES[i : i + 1], 8, none[:1])
         assert np.array_equal(one.documents[0], whole.documents[i])
@@ -232,6 +309,44 @@ def test_a_retriever_does_not_depend_on_the_order_of_the_documents(part: Any) ->
     first = part.prepare(data, Encoding()).rank(12).documents
     second = part.prepare(dataclasses.replace(data, documents=side), Encoding()).rank(12).documents
     assert np.array_equal(np.where(second >= 0, mixed[second], -1), first)
+
+
+@pytest.mark.parametrize("part", of("retrievers"))
+def test_a_retriever_scores_each_document_by_itself_or_says_that_it_cannot(part: Any) -> None:
+    searcher = part.prepare(small_set(), Encoding())
+    candidates = np.random.default_rng(9).permuted(np.tile(np.arange(40, dtype=np.int32), (9, 1)), axis=1)
+    candidates[:, ::5] = -1
+    try:
+        scores = searcher.score(sealed(candidates))
+    except Inapplicable:
+        with pytest.raises(Inapplicable):
+            searcher.probe_score(0, candidates[0, 1:3], lambda _: None)
+        return
+    assert scores.dtype == np.float64
+    assert np.array_equal(scores == -np.inf, candidates == -1)
+    assert np.array_equal(searcher.score(candidates[:, ::-1]), scores[:, ::-1])
+    assert np.array_equal(searcher.score(candidates[:, 1:2]), scores[:, 1:2])
+    laps: list[str] = []
+    one = searcher.probe_score(4, candidates[4, 1:4], laps.append)
+    np.testing.assert_allclose(one, scores[4, 1:4], atol=1e-5)
+    assert laps
+
+
+@pytest.mark.parametrize("part", of("retrievers"))
+def test_a_probe_finds_different_documents_but_never_the_querys_own_and_laps_each_stage(part: Any) -> None:
+    data = small_set()
+    ids = (*data.documents.ids[:3], "q2", *data.documents.ids[4:])
+    data = dataclasses.replace(data, documents=dataclasses.replace(data.documents, ids=ids), exclude_self=True)
+    searcher = part.prepare(data, Encoding())
+    laps: list[str] = []
+    found = searcher.probe(2, 10, laps.append)
+    assert 0 < len(found) <= 10
+    assert len(set(found.tolist())) == len(found)
+    assert set(found.tolist()) <= set(range(40)) - {3}
+    assert laps
+    again: list[str] = []
+    assert np.array_equal(searcher.probe(2, 10, again.append), found)
+    assert again == laps
 
 
 @pytest.mark.parametrize("part", of("metrics"))
@@ -280,10 +395,7 @@ TEXTS = ["a red car", "", "the fast train with a red wheel", "boat", "a red car"
 
 @pytest.mark.parametrize("part", [p for p in of("encoders") if isinstance(p.values[0], Hashing)])
 def test_an_encoder_gives_the_same_bytes_whatever_the_batch(part: Any) -> None:
-    model, poolings = (
-        part.open("cpu"),
-        [build({"_target_": f"{c.__module__}.{c.__name__}"}) for c in available("poolings").values()],
-    )
+    model, poolings = part.open("cpu"), [p.values[0] for p in of("poolings")]
     whole = model.encode(TEXTS, "query", poolings, 5)
     assert np.array_equal(whole.vectors[0][0], whole.vectors[0][4])
     for size in (1, 2, 100):
@@ -296,3 +408,16 @@ def test_an_encoder_gives_the_same_bytes_whatever_the_batch(part: Any) -> None:
         assert model.encode(TEXTS, "query", [pooling], 3).vectors[0].tobytes() == whole.vectors[i].tobytes(), name_of(
             pooling
         )
+
+
+@pytest.mark.parametrize("part", [p for p in of("rerankers") if isinstance(p.values[0], WordOverlap)])
+def test_a_reranker_gives_a_pair_the_same_score_whatever_its_company(part: Any) -> None:
+    model = part.rerank("cpu")
+    queries = [q for q in TEXTS for _ in TEXTS]
+    whole = model.score(queries, TEXTS * len(TEXTS))
+    assert whole.dtype == np.float32
+    assert whole.shape == (len(queries),)
+    assert len(set(whole.tolist())) > 1
+    for i, query in enumerate(queries):
+        assert model.score([query], [TEXTS[i % len(TEXTS)]])[0] == whole[i]
+    assert model.score([], []).shape == (0,)

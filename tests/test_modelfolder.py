@@ -107,3 +107,30 @@ def test_broken_json_of_a_model_is_one_line(cached):
     (cached / "config.json").write_text("{")
     with pytest.raises(HarnessError, match="config.json of the model is not JSON"):
         modelfolder.settings(cached / "config.json")
+
+
+def test_a_pooling_file_without_a_list_of_modules_is_read_and_nothing_is_guessed_without_one(tmp_path):
+    assert modelfolder.stated_pooling(tmp_path) == ""
+    assert modelfolder.pooling_of(tmp_path) == "mean", "as sentence-transformers pools a plain folder"
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    assert modelfolder.stated_pooling(tmp_path) == "cls"
+
+
+def test_a_limit_that_no_model_can_have_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"max_position_embeddings": 512}')
+    assert [modelfolder.chosen_limit(tmp_path, n) for n in (0, 7, 512)] == [512, 7, 512]
+    for wrong in (-1, 513):
+        with pytest.raises(HarnessError, match=f"max_tokens={wrong}"):
+            modelfolder.chosen_limit(tmp_path, wrong)
+    modelfolder.check_room(0, 2)
+    modelfolder.check_room(3, 2)
+    with pytest.raises(HarnessError, match="max_tokens=2 leaves no room"):
+        modelfolder.check_room(2, 2)
+
+
+def test_a_similarity_that_is_not_known_is_refused(tmp_path):
+    assert modelfolder.similarity_of(tmp_path) == "cosine"
+    (tmp_path / "config_sentence_transformers.json").write_text('{"similarity_fn_name": "jaccard"}')
+    with pytest.raises(HarnessError, match="'jaccard': give model.similarity"):
+        modelfolder.similarity_of(tmp_path)

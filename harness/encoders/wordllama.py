@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from harness.protocols import Pooling
-from harness.types import Encoded, Floats, Role, Traits, Unavailable
+from harness.tokenizing import read_tokenizer, token_spans
+from harness.types import Encoded, Floats, Ints, Role, Traits, Unavailable
 
 _BATCH = 32
+_TOKENIZER = "l2_supercat_tokenizer_config.json"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ class Wordllama:
     def bare(self) -> Wordllama:
         """The same model without prompts."""
         return replace(self, prompts={})
+
+    def spans(self, texts: Sequence[str]) -> list[Ints]:
+        """See `Encoder`."""
+        return token_spans(read_tokenizer(_package() / "tokenizers" / _TOKENIZER), texts)
 
     def open(self, device: str) -> OpenWordllama:
         """Load from the package, without network; a static model runs on the CPU whatever `device` says."""
@@ -96,7 +102,7 @@ def _package() -> Path:
 def _hashes(package: Path) -> Mapping[str, str]:
     files = [
         package / "weights" / "l2_supercat_256.safetensors",
-        *sorted((package / "tokenizers").glob("l2_supercat*.json")),
+        package / "tokenizers" / _TOKENIZER,
     ]
     missing = [p.name for p in files if not p.exists()]
     if missing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.protocols import Batch, Desk, Done, Start
+from harness.execution import Batch, Desk, Done, Start
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from harness.execution import Batch, Desk, Done, Start
 from harness.process import pickled, serve, uninterrupted
-from harness.protocols import Batch, Desk, Done, Start
 from harness.types import HarnessError, Lost, Said
 
 _POLL_S = 0.5

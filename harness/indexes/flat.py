@@ -4,159 +4,148 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple
+from typing import ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.corpus import Corpus
 from harness.protocols import Rows
-from harness.ranking import BLOCK_ROWS, best, blocks, check_finite, id_order, settled, stacked
-from harness.types import Doubles, Floats, Ints, Ranking
+from harness.ranking import BLOCK_ROWS, blocks, stacked
+from harness.shortlist import Shortlist
+from harness.types import Comparison, Floats, Ints, Ranking
 
 _ROUNDING = 4e-6  # over the error of a float32 product of unit vectors: whatever may reach the k is scored again
+_SETTLING = 1e-8  # the coarsest step of a settled score, over the largest score there can be
+_LAST_BIT = 2.0**-23
 _CACHED_SCORES = 2**22  # for a few queries over documents in memory: one product, without a step's fixed cost
-_LOWEST = np.finfo(np.float32).min  # under every score but that of an excluded document
 
 
 @dataclass(frozen=True)
 class Flat:
-    """Every document compared with every query: blocked float32 products, candidates rescored in float64.
+    """Every document compared with every query: blocked float32 arithmetic, candidates rescored in float64.
 
     Scores are rounded (to 1e-9 for unit vectors) and ties rank by document id descending, as trec_eval does, so
-    neither `block` (the number of scores held at once) nor the order of documents changes a ranking.
+    neither `block` (the number of scores held at once) nor the order of documents changes a ranking. Inner products
+    and euclidean distances come from a matrix product, manhattan ones from faiss, which takes about ten times as long.
     """
 
     block: int = 16_000_000
+    exact: ClassVar[bool] = True
 
-    def build(self, documents: Rows, ids: Sequence[str]) -> BuiltFlat:
+    def build(self, documents: Rows, ids: Sequence[str], comparison: Comparison) -> BuiltFlat:
         """Index over float32 [n, d] documents; HarnessError if a value is not finite."""
-        check_finite(documents, "document")
-        return BuiltFlat(documents, id_order(ids), self.block)
+        return BuiltFlat(Corpus(documents, ids, comparison), self.block)
 
 
 class BuiltFlat:
-    """documents: float32 [n, d], asked for some thousands at a time; order: `id_order` of their ids."""
+    """The corpus, asked for some thousands of documents at a time."""
 
-    def __init__(self, documents: Rows, order: NDArray[np.int64], block: int) -> None:
-        self.documents = documents
-        self.order = order
+    overhead_bytes = 0
+
+    def __init__(self, corpus: Corpus, block: int) -> None:
+        self.corpus = corpus
         self.block = block
-        self.longest = max(float(np.linalg.norm(documents[b], axis=1).max()) for b in blocks(len(documents)))
+        self.halves = _halves(corpus) if corpus.comparison == "euclidean" else None
 
     def search(self, queries: Floats, k: int, excluded: Ints) -> Ranking:
-        """The k best documents for each of float32 [q, d] queries by inner product (see `BuiltIndex`)."""
-        check_finite(queries, "query")
-        some = max(1, self.block // max(min(BLOCK_ROWS, len(self.documents)), min(k, len(self.documents))))
+        """The k best documents for each of float32 [q, d] queries (see `BuiltIndex`); float64 scores."""
+        some = max(1, self.block // max(min(BLOCK_ROWS, len(self.corpus)), min(k, len(self.corpus))))
         parts = [self._ranked(queries[i : i + some], k, excluded[i : i + some]) for i in range(0, len(queries), some)]
         return stacked([ranking for part in parts for ranking in part])
 
     def _ranked(self, queries: Floats, k: int, excluded: Ints) -> list[Ranking]:
         """Rankings of queries that share each pass over the documents: fewer where ties leave too much to hold."""
-        found = self._candidates(queries, k, excluded)
+        found = self._candidates(self._scan(queries), k, excluded)
         if found is not None:
-            return [self._rank(query, candidates, k) for query, candidates in zip(queries, found, strict=True)]
+            return [self.corpus.rank(query, candidates, k) for query, candidates in zip(queries, found, strict=True)]
         half = len(queries) // 2
         halves = slice(None, half), slice(half, None)
         return [ranking for some in halves for ranking in self._ranked(queries[some], k, excluded[some])]
 
-    def _candidates(self, queries: Floats, k: int, excluded: Ints) -> list[Ints] | None:
-        margin = _ROUNDING * np.linalg.norm(queries, axis=1) * self.longest
-        pool = _Pool(margin, min(k, len(self.documents)), self.block // 2)
-        step = self._step(len(queries))
-        room = np.empty(len(queries) * step, dtype=np.float32)
-        for start in range(0, len(self.documents), step):
-            documents = self.documents[start : start + step]
-            scores = room[: len(queries) * len(documents)].reshape(len(queries), -1)
-            np.matmul(queries, documents.T, out=scores)
-            barred = np.flatnonzero((excluded >= start) & (excluded < start + len(documents)))
+    def _scan(self, queries: Floats) -> _Scan:
+        directed = self.corpus.directed(queries)
+        if self.corpus.comparison == "dot":
+            return _Products(directed, self.corpus.reach)
+        if self.halves is not None:
+            return _Distances(directed, self.corpus.reach, self.halves)
+        return _Sums(directed, self.corpus.reach)
+
+    def _candidates(self, scan: _Scan, k: int, excluded: Ints) -> list[Ints] | None:
+        queries, documents = len(excluded), self.corpus.scaled
+        shortlist = Shortlist(scan.margin, min(k, len(documents)), self.block // 2)
+        step = self._step(queries)
+        room = np.empty(queries * step, dtype=np.float32)
+        for start in range(0, len(documents), step):
+            some = documents[start : start + step]
+            scores = room[: queries * len(some)].reshape(queries, -1)
+            scan.fill(scores, some, start)
+            barred = np.flatnonzero((excluded >= start) & (excluded < start + len(some)))
             scores[barred, excluded[barred] - start] = -np.inf
-            pool.add(scores, start)
-            if pool.size > self.block and len(queries) > 1:
+            shortlist.add(scores, start)
+            if shortlist.size > self.block and queries > 1:
                 return None
-        return pool.candidates()
+        return shortlist.candidates()
 
     def _step(self, queries: int) -> int:
         """Documents at a time: what has to be made first comes in small blocks, what is there fills a cache."""
-        held = _CACHED_SCORES // queries if isinstance(self.documents, np.ndarray) else 0
-        return min(max(BLOCK_ROWS, held), max(1, self.block // queries), len(self.documents))
-
-    def _rank(self, query: Floats, candidates: Ints, k: int) -> Ranking:
-        exact: Doubles = np.empty(len(candidates))
-        for block in blocks(len(candidates)):
-            exact[block] = self.documents[candidates[block]].astype(np.float64) @ query.astype(np.float64)
-        largest = float(np.linalg.norm(query)) * self.longest
-        return best(candidates, settled(exact, largest), self.order, k)
+        held = _CACHED_SCORES // queries if isinstance(self.corpus.scaled, np.ndarray) else 0
+        return min(max(BLOCK_ROWS, held), max(1, self.block // queries), len(self.corpus))
 
 
-class _Hits(NamedTuple):
-    """Parallel arrays, by query: the query's position, the document's position, their float32 score."""
+class _Scan(Protocol):
+    """float32 scores of some queries, of the order that the exact ones have but for float32 [q] `margin`."""
 
-    query: Ints
-    document: Ints
-    score: Floats
+    margin: Floats
+
+    def fill(self, scores: Floats, documents: Floats, start: int, /) -> None:
+        """float32 [q, b] `scores` of the b documents from position `start` on."""
+        ...
 
 
-class _Pool:
-    """Whatever may still be among the k best of each query.
+class _Products:
+    """q.d of queries of length 1 with documents no longer than `reach`."""
 
-    A query's floor is the k-th best of its scores so far, less what float32 may have got wrong: float32 [q] `margin`.
-    It only rises, so what lies under it at any time is never wanted again. `size` counts the documents held; they are
-    looked through again when there are more than `limit`, and then whenever they have doubled.
-    """
+    def __init__(self, queries: Floats, reach: float) -> None:
+        self.queries = queries
+        self.margin: Floats = np.full(len(queries), _ROUNDING * reach, dtype=np.float32)
 
-    def __init__(self, margin: Floats, k: int, limit: int) -> None:
-        self.margin = margin
-        self.k = k
-        self.floor: Floats = np.full(len(margin), _LOWEST, dtype=np.float32)
-        self.top: Floats = np.empty((len(margin), 0), dtype=np.float32)
-        self.hits: list[_Hits] = []
-        self.size = 0
-        self.limit = limit
+    def fill(self, scores: Floats, documents: Floats, _: int, /) -> None:
+        np.matmul(self.queries, documents.T, out=scores)
 
-    def add(self, scores: Floats, start: int) -> None:
-        """Take what reaches the floor from float32 [q, b] scores of the documents from position `start` on."""
-        if not self.hits:
-            self._rise(scores)
-        at = np.flatnonzero(scores >= self.floor[:, None])
-        query, document = np.divmod(at, scores.shape[1])
-        hits = _Hits(query.astype(np.int32), (document + start).astype(np.int32), scores.reshape(-1)[at])
-        if self.hits and len(at):
-            self._rise(self._table(hits))
-        self.hits.append(hits)
-        self.size += len(at)
-        if self.size > self.limit:
-            self._prune()
-            self.limit = max(self.limit, 2 * self.size)
 
-    def candidates(self) -> list[Ints]:
-        """The documents that reach the final floor, one int32 array a query, by position."""
-        if len(self.hits) > 1:
-            self._prune()
-        hits = self.hits[0]
-        order = np.argsort(hits.query, kind="stable")
-        ends = np.cumsum(np.bincount(hits.query, minlength=len(self.floor)))
-        documents = hits.document[order]
-        return [documents[start:end] for start, end in pairwise([0, *ends])]
+class _Distances:
+    """q.d - |d|^2 / 2, which falls as the distance grows; float32 [n] `halves` are |d|^2 / 2."""
 
-    def _rise(self, scores: Floats) -> None:
-        known = np.concatenate([self.top, scores], axis=1) if self.top.size else scores
-        if known.shape[1] < self.k:
-            self.top = known.copy()
-            return
-        self.top = np.partition(known, -self.k, axis=1)[:, -self.k :].copy()
-        self.floor = np.maximum(self.top[:, 0] - self.margin, _LOWEST)
+    def __init__(self, queries: Floats, reach: float, halves: Floats) -> None:
+        self.queries = queries
+        self.halves = halves
+        longer = np.maximum(np.linalg.norm(queries.astype(np.float64), axis=1), reach)
+        # A settled distance of at most 2 * longer has steps of _SETTLING times that, each of them as much here again.
+        self.margin: Floats = (longer * (_ROUNDING * reach + 4 * _SETTLING * longer)).astype(np.float32)
 
-    def _table(self, hits: _Hits) -> Floats:
-        """Scores of hits as one row a query, padded with -inf."""
-        counts = np.bincount(hits.query, minlength=len(self.floor))
-        column = np.arange(len(hits.query)) - np.repeat(np.cumsum(counts) - counts, counts)
-        table: Floats = np.full((len(counts), counts.max()), -np.inf, dtype=np.float32)
-        table[hits.query, column] = hits.score
-        return table
+    def fill(self, scores: Floats, documents: Floats, start: int, /) -> None:
+        np.matmul(self.queries, documents.T, out=scores)
+        scores -= self.halves[start : start + len(documents)]
 
-    def _prune(self) -> None:
-        query, document, score = (np.concatenate(column) for column in zip(*self.hits, strict=True))
-        kept = score >= self.floor[query]
-        self.hits = [_Hits(query[kept], document[kept], score[kept])]
-        self.size = int(kept.sum())
+
+class _Sums:
+    """Minus the sum of |q - d|; faiss may add d terms one after another, each sum wrong by its last bit."""
+
+    def __init__(self, queries: Floats, reach: float) -> None:
+        self.queries = queries
+        largest = np.abs(queries).sum(axis=1, dtype=np.float64) + reach
+        self.margin: Floats = ((queries.shape[1] * _LAST_BIT + _SETTLING) * largest).astype(np.float32)
+
+    def fill(self, scores: Floats, documents: Floats, _: int, /) -> None:
+        import faiss
+
+        np.negative(faiss.pairwise_distances(self.queries, documents, faiss.METRIC_L1), out=scores)
+
+
+def _halves(corpus: Corpus) -> Floats:
+    """float32 [n]: half the squared length of each scaled document."""
+    halves: Floats = np.empty(len(corpus), dtype=np.float32)
+    for block in blocks(len(corpus)):
+        rows = corpus.scaled[block]
+        halves[block] = np.einsum("nd,nd->n", rows, rows, dtype=np.float64) / 2
+    return halves

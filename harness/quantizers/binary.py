@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.types import Floats
+from harness.protocols import Deployed
+from harness.types import Comparison, Floats
 
 
 @dataclass(frozen=True)
@@ -44,3 +46,24 @@ class FittedBinary:
     def query(self, queries: Floats) -> Floats:
         """float32 [q, d] -> float32 [q, d] of +-1, as the documents."""
         return np.where(queries >= 0, np.float32(1), np.float32(-1))
+
+    def deployed(self, documents: Floats, comparison: Comparison) -> Deployed:
+        """faiss IndexBinaryFlat: over +-1, Hamming distance ranks as every comparison does."""
+        import faiss
+
+        codes = self.encode(documents)
+        index = faiss.IndexBinaryFlat(8 * codes.shape[1])
+        index.add(codes)
+        return HammingIndex(self, index)
+
+
+class HammingIndex:
+    """An IndexBinaryFlat that is asked with float vectors."""
+
+    def __init__(self, fitted: FittedBinary, index: Any) -> None:
+        self.fitted = fitted
+        self.index = index
+
+    def search(self, queries: Any, k: int, /) -> Any:
+        """float32 [q, d] -> Hamming distances int32 [q, k], nearest first, and positions int64 [q, k]."""
+        return self.index.search(self.fitted.encode(queries), k)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.types import Floats, Inapplicable
+from harness.protocols import Deployed
+from harness.scalar import scalar_index
+from harness.types import Comparison, Floats, Inapplicable
 
 
 @dataclass(frozen=True)
@@ -40,3 +42,7 @@ class FittedFloat16:
     def query(self, queries: Floats) -> Floats:
         """Queries as they are."""
         return queries
+
+    def deployed(self, documents: Floats, comparison: Comparison) -> Deployed | None:
+        """faiss IndexScalarQuantizer QT_fp16; None for manhattan."""
+        return scalar_index("QT_fp16", documents, comparison)

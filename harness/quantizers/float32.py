@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.types import Floats
+from harness.protocols import Deployed
+from harness.types import Comparison, Floats
 
 
 @dataclass(frozen=True)
@@ -35,3 +36,12 @@ class FittedFloat32:
     def query(self, queries: Floats) -> Floats:
         """Queries as they are."""
         return queries
+
+    def deployed(self, documents: Floats, comparison: Comparison) -> Deployed:
+        """faiss IndexFlat, for every comparison."""
+        import faiss
+
+        metrics = {"dot": faiss.METRIC_INNER_PRODUCT, "euclidean": faiss.METRIC_L2, "manhattan": faiss.METRIC_L1}
+        index = faiss.IndexFlat(documents.shape[1], metrics[comparison])
+        index.add(documents)
+        return index

@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from harness.types import Floats, Inapplicable
+from harness.projection import share_kept, width_of
+from harness.types import Floats
 
 
 @dataclass(frozen=True)
@@ -22,21 +23,18 @@ class Truncate:
 
     def fit(self, documents: Floats) -> FittedTruncate:
         """Checks the width of float32 [n, d] documents; Inapplicable when `dim` is not between 1 and d."""
-        width = documents.shape[1]
-        if self.dim == "full" or self.dim == width:  # noqa: PLR1714  mypy narrows the literal only so
-            return FittedTruncate(None)
-        if not 1 <= self.dim <= width:
-            raise Inapplicable(
-                f"dim={self.dim} does not fit: the model has {width} dimensions. Use dim=1..{width} or full"
-            )
-        return FittedTruncate(self.dim)
+        width = width_of(self.dim, documents)
+        if width == documents.shape[1]:
+            return FittedTruncate(None, 1.0)
+        return FittedTruncate(width, share_kept(documents, lambda rows: rows[:, :width]))
 
 
 class FittedTruncate:
-    """Applies the cut that was fitted; None keeps everything."""
+    """Applies the cut that was fitted; None keeps everything. `variance_kept` is taken before renormalising."""
 
-    def __init__(self, dim: int | None) -> None:
+    def __init__(self, dim: int | None, variance_kept: float) -> None:
         self.dim = dim
+        self.variance_kept = variance_kept
 
     def apply(self, vectors: Floats) -> Floats:
         """float32 [n, d] -> float32 [n, dim] with unit rows; a zero row stays zero."""

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.protocols import Need, VectorSource
+from harness.protocols import Lap, Need, VectorSource
 from harness.ranking import best, id_order, own_documents, stacked
-from harness.types import Doubles, EvalSet, Inapplicable, Ranking
+from harness.types import Doubles, EvalSet, Inapplicable, Ints, Ranking
 
 _STOPWORDS = {"english": "en", "german": "de", "french": "fr", "spanish": "es", "italian": "it", "portuguese": "pt"}
 
@@ -63,19 +63,41 @@ class Bm25Searcher:
         """The k best for every query."""
         return stacked([self._one(i, k) for i in range(len(self.texts))])
 
-    def probe(self, query: int, k: int) -> None:
+    def score(self, candidates: Ints) -> Doubles:
+        """See `Searcher`; a document that shares no word with the query gets what the formula gives: mostly 0.0."""
+        known = candidates >= 0
+        rows = [self._exact(self._known(i))[row] for i, row in enumerate(candidates)]
+        return np.where(known, np.stack(rows), -np.inf)
+
+    def probe(self, query: int, k: int, lap: Lap) -> Ints:
         """One query from its text: tokenize, score, sort."""
-        self._one(query, k)
+        found = self._one(query, k).documents
+        lap("search")
+        return found[found >= 0]
+
+    def probe_score(self, query: int, documents: Ints, lap: Lap) -> Doubles:
+        """One query from its text: tokenize, score."""
+        scores = self._exact(self._known(query))[documents]
+        lap("score")
+        return scores
 
     def _one(self, query: int, k: int) -> Ranking:
+        known = self._known(query)
+        found = self._containing(known)
+        found = found[found != self.excluded[query]]
+        return best(found, self._exact(known)[found], self.order, k)
+
+    def _known(self, query: int) -> list[str]:
+        """The query's words that the index holds."""
         import bm25s
 
         tokens = bm25s.tokenize([self.texts[query]], return_ids=False, **self._options)[0]
-        known = [t for t in tokens if t in self._words]
-        found = self._containing(known)
-        found = found[found != self.excluded[query]]
-        exact: Doubles = self._scores(known)[found].astype(np.float64)
-        return best(found, np.round(exact, 9), self.order, k)
+        return [t for t in tokens if t in self._words]
+
+    def _exact(self, tokens: list[str]) -> Doubles:
+        """float64 [n] scores of all documents, rounded so that equal texts tie."""
+        exact: Doubles = self._scores(tokens).astype(np.float64)
+        return np.asarray(np.round(exact, 9), dtype=np.float64)
 
     def _containing(self, tokens: list[str]) -> NDArray[np.int64]:
         # Not "score above 0": bm25l and bm25+ give every document a score, robertson gives frequent words none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,13 +11,16 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.parts import name_of
+from harness.codes import Decoded, check_sides, coded, compared, comparison_of, cut, operand
+from harness.parts import find, name_of, place
+from harness.pipelines import continued, reordered
 from harness.protocols import (
     BuiltIndex,
     Encoder,
     FittedQuantizer,
     FittedReduction,
     Index,
+    Lap,
     Need,
     Pooling,
     Quantizer,
@@ -24,10 +28,21 @@ from harness.protocols import (
     Rows,
     VectorSource,
 )  # fmt: skip
-from harness.ranking import best, blocks, check_finite, check_varied, id_order, own_documents, settled, stacked
-from harness.types import EvalSet, Floats, Inapplicable, Ranking, Vectors
+from harness.ranking import check_finite, id_order, own_documents, stacked
+from harness.types import (
+    Doubles,
+    EvalSet,
+    Floats,
+    Inapplicable,
+    Ints,
+    Ranking,
+    Similarity,
+    Vectors,
+)
 
 _HELD_TWICE = 2**29  # bytes: beside 1,000,000 x 384 floats and their codes, another such matrix breaks 3 GiB
+_FIRST = 10
+_INSTEAD = {"vectors": "retriever=late_interaction", "sparse": "retriever=learned_sparse"}
 
 
 @dataclass(frozen=True)
@@ -35,9 +50,10 @@ class Dense:
     """Encoder, pooling, reduction, quantization and index in a row; everything fitted on the documents alone.
 
     `similarity` is the model's own unless named; cosine normalises before quantizing. `rescore` above 0 ranks the
-    first `rescore` x `served` documents again by the float vectors, which then count as stored; those behind keep
-    the order of the codes. `served` is how many results a query returns, so the shortlist is that of a service and
-    does not grow with the deepest metric that is asked for.
+    first `rescore` x `served` documents again by what `rescorer` keeps of the float vectors (float32: all), which
+    then counts as stored; those behind keep the order of the codes. `served` is how many results a query returns, so
+    the shortlist is that of a service and does not grow with the deepest metric that is asked for. With `fit_on`, the
+    name of another eval set, the reduction is fitted on that set's documents; `fit_sha256` is that set's content.
     """
 
     encoder: Encoder
@@ -45,9 +61,12 @@ class Dense:
     reduction: Reduction
     quantizer: Quantizer
     index: Index
-    similarity: Literal["native", "cosine", "dot"] = "native"
+    similarity: Literal["native", "cosine", "dot", "euclidean", "manhattan"] = "native"
     rescore: int = 0
     served: int = 10
+    rescorer: Quantizer | None = None
+    fit_on: str = place("")
+    fit_sha256: str = ""
 
     def needs(self) -> Sequence[Need]:
         """The one forward pass this candidate asks for."""
@@ -55,37 +74,48 @@ class Dense:
 
     def prepare(self, evalset: EvalSet, source: VectorSource) -> DenseSearcher:
         """Encode both sides, fit on the documents, build the index; Inapplicable from any part passes through."""
-        if self.rescore < 0:
-            raise Inapplicable(f"rescore={self.rescore}: use 0 for none, or a multiple of the results such as 4")
-        similarity = self._similarity()
+        self._check()
         documents = source.vectors(self.encoder, self.pooling, "document", evalset.documents.texts)
         queries = source.vectors(self.encoder, self.pooling, "query", evalset.queries.texts)
-        check_finite(documents.rows, "document")
-        check_finite(queries.rows, "query")
-        check_varied(documents.rows, "document")
-        reduction = self.reduction.fit(documents.rows)
-        sides = _Sides(*(_operand(side.rows, reduction, similarity) for side in (documents, queries)))
-        return DenseSearcher(self, evalset, sides, _cut(documents), self._warnings(similarity, documents))
+        empty = check_sides(documents.rows, queries.rows)
+        similarity = self._similarity()
+        reduction = self._reduced(documents.rows, source)
+        sides = _Sides(*(operand(side.rows, reduction, similarity) for side in (documents, queries)))
+        facts = {**cut(documents), "variance_kept": reduction.variance_kept}
+        warnings = (*self._warnings(similarity, documents), *empty)
+        return DenseSearcher(self, evalset, sides, facts, warnings)
 
-    def _similarity(self) -> str:
-        chosen = self.encoder.traits().similarity if self.similarity == "native" else self.similarity
-        if chosen not in ("cosine", "dot"):
-            raise Inapplicable(f"similarity {chosen} is not searched yet; use similarity=cosine or similarity=dot")
-        return chosen
+    def _check(self) -> None:
+        gives = self.encoder.traits().gives
+        if gives != "vector":
+            raise Inapplicable(f"this model gives {gives}, not one vector a text; use {_INSTEAD[gives]}")
+        if self.rescore < 0:
+            raise Inapplicable(f"rescore={self.rescore}: use 0 for none, or a multiple of the results such as 4")
+
+    def _similarity(self) -> Similarity:
+        return self.encoder.traits().similarity if self.similarity == "native" else self.similarity
+
+    def _reduced(self, documents: Floats, source: VectorSource) -> FittedReduction:
+        if not self.fit_on:
+            return self.reduction.fit(documents)
+        texts = source.evalset(self.fit_on).documents.texts
+        others = source.vectors(self.encoder, self.pooling, "document", texts).rows
+        check_finite(others, f"{self.fit_on} document")
+        return self.reduction.fit(others)
 
     def _warnings(self, similarity: str, documents: Vectors) -> tuple[str, ...]:
         traits = self.encoder.traits()
-        pooling = name_of(self.pooling)
+        pooling = "+".join(name_of(one) for one in getattr(self.pooling, "of", (self.pooling,)))
         found = list(traits.warnings)
         if not self.pooling.native and pooling != traits.pooling:
             found.append(f"pooling {pooling} overrides the model's own ({traits.pooling})")
         if similarity != traits.similarity:
             found.append(f"similarity {similarity} differs from the model's own ({traits.similarity})")
-        cut = _cut(documents)
-        if cut["documents_cut"] > 0:
+        lost = cut(documents)
+        if lost["documents_cut"] > 0:
             found.append(
-                f"{cut['documents_cut']:.1%} of documents are longer than the model's limit of {traits.max_tokens} "
-                f"tokens; {cut['tokens_cut']:.1%} of all tokens were cut"
+                f"{lost['documents_cut']:.1%} of documents are longer than the model's limit of {traits.max_tokens} "
+                f"tokens; {lost['tokens_cut']:.1%} of all tokens were cut"
             )
         return tuple(found)
 
@@ -93,27 +123,6 @@ class Dense:
 class _Sides(NamedTuple):
     documents: Floats
     queries: Floats
-
-
-class Decoded:
-    """`Rows` of codes, decoded whenever they are asked for."""
-
-    def __init__(self, codes: NDArray[Any], quantizer: FittedQuantizer, dim: int) -> None:
-        self.codes = codes
-        self.quantizer = quantizer
-        self.shape = (len(codes), dim)
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def __getitem__(self, rows: slice | NDArray[np.integer], /) -> Floats:
-        return self.quantizer.decode(self.codes[rows])
-
-    def into(self, matrix: Floats) -> Floats:
-        """float32 [n, d] `matrix`, filled with all rows."""
-        for block in blocks(len(self)):
-            matrix[block] = self[block]
-        return matrix
 
 
 class DenseSearcher:
@@ -124,35 +133,109 @@ class DenseSearcher:
     """
 
     def __init__(
-        self, part: Dense, evalset: EvalSet, sides: _Sides, cut: Mapping[str, float], warnings: tuple[str, ...]
+        self, part: Dense, evalset: EvalSet, sides: _Sides, facts: Mapping[str, float], warnings: tuple[str, ...]
     ) -> None:
-        self.index = part.index
+        self.part = part
         self.ids = evalset.documents.ids
         self.shortlist = part.rescore * part.served
+        self.comparison = comparison_of(part._similarity())
         self.sides = sides
         self.excluded = own_documents(evalset)
         self.order = id_order(self.ids)
-        self.quantizer: FittedQuantizer = part.quantizer.fit(sides.documents)
-        codes = _coded(self.quantizer, sides.documents)
         self.warnings = warnings
-        self.facts: Mapping[str, float] = {**cut, **self._sizes(codes.nbytes)}
+        self.quantizer: FittedQuantizer = part.quantizer.fit(sides.documents)
+        codes = coded(self.quantizer, sides.documents)
+        copy = self._keep_for_rescoring()
         self.searched = self._decoded(codes)
-        self.built: BuiltIndex = self.index.build(self.searched, self.ids)
+        start = time.perf_counter()
+        self.built: BuiltIndex = part.index.build(self.searched, self.ids, self.comparison)
+        self.build_s = time.perf_counter() - start
+        self.facts: Mapping[str, float] = {**facts, **self._sizes(codes.nbytes, copy)}
 
     def rank(self, k: int) -> Ranking:
-        """The k best for every query."""
-        return self._search(self.built, slice(None), k)
+        """The k best for every query.
 
-    def probe(self, query: int, k: int) -> None:
-        """One query's search from its float vector: quantize the query, search, rescore."""
-        self._search(self._built_for_one, slice(query, query + 1), k)
+        Of an index that can miss documents the first ones are those that a service gets, which asks for `served`;
+        `facts` then hold their recall.
+        """
+        queries = self.quantizer.query(self.sides.queries)
+        found = self.built.search(queries, max(k, self.shortlist), self.excluded)
+        if not self.part.index.exact:
+            served = self.built.search(queries, max(self.part.served, self.shortlist), self.excluded)
+            self.facts = {**self.facts, "index_recall_at_10": self._recall(served, queries)}
+            found = continued(served, found)
+        if not self.shortlist:
+            return found
+        rows = [Ranking(*row) for row in zip(*found, strict=True)]
+        return stacked([self._rescored(row, query, k) for row, query in zip(rows, self.sides.queries, strict=True)])
+
+    def score(self, candidates: Ints) -> Doubles:
+        """Exact scores, by the rescoring copy where there is one, else by the codes."""
+        scores = np.full(candidates.shape, -np.inf)
+        for query, (row, documents) in enumerate(zip(scores, candidates, strict=True)):
+            row[documents >= 0] = self._exact(query, documents[documents >= 0])
+        return scores
+
+    def probe(self, query: int, k: int, lap: Lap) -> Ints:
+        """One query's search from its float vector, in the index that faiss has for such codes; then rescoring."""
+        one = slice(query, query + 1)
+        vector = self.quantizer.query(self.sides.queries[one])
+        own = int(self.excluded[query])
+        found: Ints = np.asarray(self._served(vector, max(k, self.shortlist) + (own >= 0), one), dtype=np.int32)
+        found = found[(found >= 0) & (found != own)]
+        lap("search")
+        if self.shortlist:
+            head = found[: self.shortlist]
+            found = head[np.argsort(-self.probe_score(query, head, _quietly), kind="stable")]
+            lap("rescore")
+        return found[:k]
+
+    def probe_score(self, query: int, documents: Ints, lap: Lap) -> Doubles:
+        """Exact scores of some documents."""
+        scores = self._exact(query, documents)
+        lap("score")
+        return scores
+
+    def _exact(self, query: int, documents: Ints) -> Doubles:
+        rows, vector = self.searched, self.quantizer.query(self.sides.queries[query : query + 1])[0]
+        if self.shortlist:
+            rows, vector = self.sides.documents, self.sides.queries[query]
+        return compared(vector, rows[documents], self.comparison)
+
+    def _served(self, vector: Floats, k: int, one: slice) -> NDArray[Any]:
+        if self._deployed is None:
+            return np.asarray(self._built_for_one.search(vector, k, self.excluded[one]).documents[0])
+        return np.asarray(self._deployed.search(vector, min(k, len(self.ids)))[1][0])
+
+    @cached_property
+    def _deployed(self) -> Any:
+        return self.quantizer.deployed(self._held, self.comparison) if self.part.index.exact else None
 
     @cached_property
     def _built_for_one(self) -> BuiltIndex:
-        """Over decoded documents that are held whatever they take: no service decodes a corpus for one query."""
-        if not isinstance(self.searched, Decoded):
+        if not (isinstance(self.searched, Decoded) and self.part.index.exact):
             return self.built
-        return self.index.build(self.searched.into(np.empty_like(self.sides.documents)), self.ids)
+        return self.part.index.build(self._held, self.ids, self.comparison)
+
+    @property
+    def _held(self) -> Floats:
+        """Decoded documents in memory, whatever they take: no service decodes a corpus for one query."""
+        if isinstance(self.searched, Decoded):
+            return self.searched.into(np.empty(self.searched.shape, dtype=np.float32))
+        return self.searched[:]
+
+    def _keep_for_rescoring(self) -> int:
+        """Turn the float documents into what rescoring reads, and give its bytes."""
+        documents = self.sides.documents
+        if not self.shortlist:
+            return 0
+        if self.part.rescorer is None:
+            return documents.nbytes
+        kept = self.part.rescorer.fit(documents)
+        codes = coded(kept, documents)
+        if codes is not documents:
+            Decoded(codes, kept, documents.shape[1]).into(documents)
+        return codes.nbytes
 
     def _decoded(self, codes: NDArray[Any]) -> Rows:
         documents = self.sides.documents
@@ -161,72 +244,28 @@ class DenseSearcher:
             return decoded.into(documents)
         return decoded if documents.nbytes > _HELD_TWICE else decoded.into(np.empty_like(documents))
 
-    def _search(self, built: BuiltIndex, some: slice, k: int) -> Ranking:
-        queries = self.sides.queries[some]
-        coded = built.search(self.quantizer.query(queries), max(k, self.shortlist), self.excluded[some])
-        if not self.shortlist:
-            return coded
-        rows = [Ranking(*row) for row in zip(*coded, strict=True)]
-        return stacked([self._rescored(row, query, k) for row, query in zip(rows, queries, strict=True)])
+    def _recall(self, found: Ranking, queries: Floats) -> float:
+        """Share of the exact first ten that the index finds."""
+        exact = find("indexes", "flat")().build(self.searched, self.ids, self.comparison)
+        wanted = exact.search(queries, _FIRST, self.excluded).documents
+        hits = (wanted[:, :, None] == found.documents[:, None, :_FIRST]).any(axis=2) & (wanted >= 0)
+        return float(hits.sum() / (wanted >= 0).sum())
 
     def _rescored(self, row: Ranking, query: Floats, k: int) -> Ranking:
         head = row.documents[: self.shortlist]
-        head = head[head >= 0]
-        documents = self.sides.documents[head].astype(np.float64)
-        largest = float(np.linalg.norm(query)) * float(np.linalg.norm(documents, axis=1).max(initial=0))
-        ranked = best(head, settled(documents @ query.astype(np.float64), largest), self.order, min(k, self.shortlist))
-        if k <= self.shortlist:
-            return ranked
-        tail = row.scores[self.shortlist :]
-        below = tail - tail[0] + ranked.scores[-1] - 1 if np.isfinite(tail[0]) else tail
-        return Ranking(
-            np.concatenate([ranked.documents, row.documents[self.shortlist :]]),
-            np.concatenate([ranked.scores, below]),
-            row.complete,
-        )
+        scores = compared(query, self.sides.documents[head], self.comparison)
+        return reordered(row, scores, self.order, k)
 
-    def _sizes(self, code_bytes: int) -> Mapping[str, float]:
-        documents = self.sides.documents
-        copy = documents.nbytes if self.shortlist else 0
-        memory = code_bytes + self.quantizer.overhead_bytes
+    def _sizes(self, code_bytes: int, copy: int) -> Mapping[str, float]:
+        memory = code_bytes + self.quantizer.overhead_bytes + self.built.overhead_bytes
         return {
             "index_bytes": float(memory + copy),
             "ram_bytes": float(memory),
             "rescoring_bytes": float(copy),
-            "bytes_per_doc": (code_bytes + copy) / len(documents),
-            "dimensions": float(documents.shape[1]),
+            "bytes_per_doc": (code_bytes + copy + self.built.overhead_bytes) / len(self.ids),
+            "dimensions": float(self.sides.documents.shape[1]),
         }
 
 
-def _cut(documents: Vectors) -> Mapping[str, float]:
-    longer = documents.full_tokens > documents.tokens
-    full = int(documents.full_tokens.sum())
-    share = 1 - int(documents.tokens.sum()) / full if full else 0.0
-    return {"documents_cut": float(longer.mean()), "tokens_cut": share}
-
-
-def _operand(rows: Floats, reduction: FittedReduction, similarity: str) -> Floats:
-    """float32 [n, d] rows, reduced and scaled, in the front of their own memory."""
-    width = reduction.apply(rows[:1]).shape[1]  # never over d, so what is overwritten has been read
-    result = rows.reshape(-1)[: len(rows) * width].reshape(-1, width)
-    for block in blocks(len(rows)):
-        result[block] = _scaled(reduction.apply(rows[block]), similarity)
-    return result
-
-
-def _coded(quantizer: FittedQuantizer, documents: Floats) -> NDArray[Any]:
-    """Codes of float32 [n, d]; the documents themselves where those are their own codes."""
-    sample = quantizer.encode(documents[:1])
-    if np.may_share_memory(sample, documents):
-        return documents
-    codes = np.empty((len(documents), sample.shape[1]), dtype=sample.dtype)
-    for block in blocks(len(documents)):
-        codes[block] = quantizer.encode(documents[block])
-    return codes
-
-
-def _scaled(vectors: Floats, similarity: str) -> Floats:
-    if similarity == "dot":
-        return vectors
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms == 0, 1, norms), dtype=np.float32)
+def _quietly(_: str) -> None:
+    """A stage inside a stage is not timed apart."""

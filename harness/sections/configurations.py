@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from harness.candidates import candidate_of, label_of
+from harness.candidates import candidate_of
 from harness.page import fill
 from harness.report import Entry, Report
 from harness.table import Row
-from harness.wording import set_name
+from harness.wording import called, set_name
 
 _STATES = {"failed": "failed", "skipped": "skipped", "missing": ""}
 
@@ -46,7 +46,7 @@ def _line(row: Row, entry: Entry | None, keys: dict[str, str], pick: str | None)
     difference = entry["difference"] if good and entry else None
     return {
         "key": keys.get(candidate_of(row), ""),
-        "label": label_of(row),
+        "label": called(row),
         "row": row | {"task": set_name(row["task"], row["sample"])},
         "passes": difference is not None,
         "difference": difference,

@@ -13,8 +13,9 @@ from harness.report import Entry, Report
 from harness.stats import Resampled, minus, resample, simultaneous
 from harness.table import Row
 from harness.types import Doubles
+from harness.wording import called
 
-_FAMILY = ("retriever", "model", "pooling", "dim", "index")
+_FAMILY = ("retriever", "model", "pooling", "dim", "index", "reduction", "prompt", "chunking")
 _FLOAT = "float32"
 
 
@@ -74,9 +75,11 @@ def _family(report: Report, looked: _Looked, plain: Entry, others: Sequence[Entr
     columns = [looked.at[e["id"]] for e in (plain, *others)]
     gap = minus(Resampled(looked.drawn.observed[columns], looked.drawn.draws[:, columns]), 0)
     bounds = simultaneous(gap, report.decision["policy"]["confidence"])
+    times = {e["id"]: max(_values(looked, e, "search_p50_ms"), default=None) for e in (plain, *others)}
     return [
         {
             "entry": entry,
+            "family": called({**plain, "quantization": "-"}),
             "key": looked.keys[entry["id"]],
             "pick": entry["id"] == report.decision["pick"],
             "compression": _ratio(plain["costs"]["bytes_per_doc"], entry["costs"]["bytes_per_doc"]),
@@ -84,8 +87,9 @@ def _family(report: Report, looked: _Looked, plain: Entry, others: Sequence[Entr
             "low": float(bounds.low[at]),
             "high": float(bounds.high[at]),
             "overlap": min(_values(looked, entry, "overlap_at_10"), default=None),
-            "search": max(_values(looked, entry, "search_p50_ms"), default=None),
-            "search_float": max(_values(looked, plain, "search_p50_ms"), default=None),
+            "search": times[entry["id"]],
+            "search_float": times[plain["id"]],
+            "gain": _ratio(times[plain["id"]], times[entry["id"]]),
         }
         for at, entry in enumerate(others, start=1)
     ]

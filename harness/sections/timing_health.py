@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from harness.candidates import label_of
 from harness.page import fill
 from harness.report import Report
+from harness.table import stages
 from harness.types import Record
-from harness.wording import set_name
+from harness.wording import called, set_name
 
 _KINDS = {"encode": "encode one query", "search": "search one query", "index": "index"}
 
@@ -55,8 +55,9 @@ def _line(kind: str, variant: Mapping[str, Any], record: Record) -> dict[str, An
     rounds = np.median(seconds, axis=1) if seconds.ndim == 2 else seconds
     values = record.values
     return {
-        "kind": _KINDS.get(kind, kind),
-        "label": label_of(variant) if kind == "search" else _model(variant, kind),
+        "kind": _KINDS.get(kind.partition("-")[0], kind),
+        "stages": ", ".join(f"{name} {ms:.3g} ms" for name, ms in stages(record).items()) if kind == "search" else "",
+        "label": called(variant) if kind == "search" else _model(variant, kind),
         "median": float(np.median(rounds) * 1000),
         "repeats": len(rounds),
         "calls": seconds.shape[1] if seconds.ndim == 2 else 1,
@@ -70,7 +71,8 @@ def _line(kind: str, variant: Mapping[str, Any], record: Record) -> dict[str, An
 
 
 def _model(variant: Mapping[str, Any], kind: str) -> str:
-    parts = [variant["model"], variant["pooling"]]
+    kind, _, place = kind.partition("-")
+    parts = [variant["model"], variant["pooling"], f"model {place} of {variant['retriever']}" if place else None]
     if kind == "index" and variant["batch_size"]:
         parts.append(f"batch {variant['batch_size']}")
     return " · ".join(str(p) for p in parts if p not in ("-", None))

@@ -21,6 +21,7 @@ from harness.poolings.mean import Mean
 from harness.poolings.native import Native
 from harness.types import HarnessError, Inapplicable
 from tests.encoders.folders import TEXTS, bert, decoder, model2vec, saved, static
+from tests.material import unit
 
 pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("ignore")]
 
@@ -207,6 +208,44 @@ def test_a_shorter_limit_is_kept_and_said(folders: dict[str, Path]) -> None:
     np.testing.assert_allclose(encoded.vectors[0], model.encode(TEXTS), atol=2e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "max_tokens", "said"),
+    [
+        ("cls", -1, "max_tokens=-1"), ("cls", 2, "no room for text beside 2 special tokens"), ("cls", 65, "only 64 positions"),
+        ("static", 9, "leave max_tokens out"), ("model2vec", 9, "leave max_tokens out"),
+    ],
+)  # fmt: skip
+def test_a_limit_that_the_model_cannot_have_is_one_line(
+    folders: dict[str, Path], name: str, max_tokens: int, said: str
+) -> None:
+    with pytest.raises(HarnessError, match=said) as caught:
+        ours(folders[name], "query", max_tokens=max_tokens)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", ["cls", "decoder", "static", "model2vec"])
+def test_half_precision_on_a_cpu_gives_nearly_the_same_float32_rows(
+    folders: dict[str, Path], name: str, dtype: str
+) -> None:
+    kept = [i for i, text in enumerate(TEXTS) if text]  # float16 cannot normalise the zeros of a text without tokens
+    rows, expected = (ours(folders[name], "query", dtype=d)[kept] for d in (dtype, "float32"))
+    assert rows.dtype == np.float32
+    assert (unit(rows) * unit(expected)).sum(axis=1).min() > 0.995
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_last_pooling_is_right_whichever_side_is_padded(folders: dict[str, Path], tmp_path: Path, side: str) -> None:
+    copy = Path(shutil.copytree(folders["decoder"], tmp_path / side))
+    config = copy / "tokenizer_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"padding_side": side}))
+    assert theirs(copy).tokenizer.padding_side == side
+    for pooling in (Native(), Last()):
+        together, alone = ours(copy, "query", pooling, 6), ours(copy, "query", pooling, 1)
+        np.testing.assert_allclose(together, alone, atol=2e-6)
+        np.testing.assert_allclose(together, ours(folders["decoder"], "query", Native(), 1), atol=2e-6)
+
+
 def test_a_prompt_left_out_of_the_mean_on_demand(folders: dict[str, Path]) -> None:
     model = theirs(folders["prompts"])
     model.set_pooling_include_prompt(False)
@@ -271,8 +310,8 @@ def test_a_folder_that_is_no_model_is_one_line(tmp_path: Path, folders: dict[str
         ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
         ({"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True}, "mean+max"),
         ({"pooling_mode_lasttoken": True}, "last"), ({"pooling_mode": "lasttoken"}, "last"),
-        ({"pooling_mode_mean_sqrt_len_tokens": True}, "mean_sqrt_length"),
-        ({"pooling_mode": "mean_sqrt_len_tokens"}, "mean_sqrt_length"),
+        ({"pooling_mode_mean_sqrt_len_tokens": True}, "mean_sqrt_len"),
+        ({"pooling_mode": "mean_sqrt_len_tokens"}, "mean_sqrt_len"),
         ({"pooling_mode_weightedmean_tokens": True}, "weighted_mean"), ({"pooling_mode": ["cls", "max"]}, "cls+max"),
     ],
 )  # fmt: skip

@@ -12,6 +12,7 @@ from harness.encoders.hashing import Hashing
 from harness.poolings.last import Last
 from harness.poolings.mean import Mean
 from harness.poolings.native import Native
+from harness.sparse import unpacked
 from harness.types import Floats, Inapplicable
 
 
@@ -59,3 +60,20 @@ def test_texts_are_cut_at_the_limit_and_both_counts_are_told() -> None:
         == Hashing().open("cpu").encode(["b"], "query", [Mean()], 1).vectors[0][0].tobytes()
     )
     assert np.isfinite(encoded.vectors[0]).all()
+
+
+def test_a_vector_for_each_word_or_the_weights_of_words() -> None:
+    texts = ["a red car", "", "red red red wagon"]
+    apart = Hashing(8, max_tokens=3, gives="vectors").open("cpu").encode(texts, "query", [Native()], None)
+    assert apart.counts is not None and apart.counts.tolist() == apart.tokens.tolist() == [3, 1, 3]
+    assert np.allclose(np.linalg.norm(apart.vectors[0], axis=1), 1)
+    assert np.array_equal(apart.vectors[0][1], apart.vectors[0][4])
+    weighed = Hashing(gives="sparse").open("cpu").encode(texts, "query", [Native()], None)
+    assert weighed.counts is not None
+    terms = unpacked(weighed.vectors[0], weighed.counts, 2**16)
+    assert np.diff(terms.indptr).tolist() == [3, 0, 2]
+    assert sorted(terms[[2]].data) == pytest.approx([np.log(2), np.log(4)])
+    assert (terms[[0]] @ terms[[2]].T).toarray() == pytest.approx(np.log(2) * np.log(4))
+    for gives in ("vectors", "sparse"):
+        with pytest.raises(Inapplicable, match="pooling=native"):
+            Hashing(gives=gives).open("cpu").encode(texts, "query", [Mean()], None)

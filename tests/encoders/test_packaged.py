@@ -17,7 +17,7 @@ from harness.poolings.last import Last
 from harness.poolings.max import Max
 from harness.poolings.mean import Mean
 from harness.poolings.native import Native
-from harness.types import HarnessError
+from harness.types import HarnessError, Traits
 from tests.material import unit
 
 pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("ignore")]
@@ -89,7 +89,7 @@ def test_long_texts_are_cut_at_256_tokens_and_counted() -> None:
     others = [0, 1, 2, 4]
     assert encoded.tokens[others].tolist() == encoded.full_tokens[others].tolist()
     assert encoded.tokens[1] == 2
-    assert minilm().traits() == ("cosine", "mean", 256, ())
+    assert minilm().traits() == Traits("cosine", "mean", 256)
 
 
 def test_the_genuine_weights_are_required() -> None:

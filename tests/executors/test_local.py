@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from harness.execution import Batch, Desk, Done
 from harness.executors.inline import Inline
 from harness.executors.local import Local
 from harness.process import uninterrupted
-from harness.protocols import Batch, Desk, Done
 from harness.types import Advanced, Event, HarnessError, Lost, Said, Working
 
 pytestmark = pytest.mark.processes

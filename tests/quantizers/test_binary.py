@@ -39,7 +39,8 @@ def test_the_ranking_with_all_its_ties_is_that_of_faiss_hamming_distances(dim: i
     index.add(codes)
     distances, found = index.search(fitted.encode(queries), 300)
     ids = [f"d{i:03}" for i in range(300)]
-    ranking = Flat().build(fitted.decode(codes), ids).search(fitted.query(queries), 300, np.full(25, -1, np.int32))
+    built = Flat().build(fitted.decode(codes), ids, "dot")
+    ranking = built.search(fitted.query(queries), 300, np.full(25, -1, np.int32))
     np.testing.assert_array_equal(ranking.scores, dim - 2 * distances.astype(np.float64))
     for q in range(25):
         by_faiss = sorted(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from harness.quantizers.int8 import Int8
+from harness.quantizers.uint8 import Uint8
 from harness.types import Floats, Inapplicable
 from tests.material import clustered, overlap, top
 
@@ -102,3 +105,51 @@ def test_a_clip_outside_its_range_does_not_apply(clip: float) -> None:
 def test_no_documents_is_nothing_to_calibrate_on() -> None:
     with pytest.raises(Inapplicable, match="documents"):
         Int8().fit(np.zeros((0, 4), np.float32))
+
+
+def test_symmetric_codes_stand_for_themselves_times_one_127th_of_the_largest_magnitude() -> None:
+    documents = np.array([[0.0, -2.54, 0], [1.27, 1.27, 0], [-0.1, 0.0, 0]], np.float32)
+    fitted = Int8(symmetric=True).fit(documents)
+    codes = fitted.encode(documents)
+    assert codes.dtype == np.int8
+    assert codes.tolist() == [[0, -127, 0], [127, 64, 0], [-10, 0, 0]]
+    assert fitted.decode(codes)[0].tolist()[::2] == [0, 0], "zero stays zero"
+    np.testing.assert_allclose(fitted.decode(codes), documents, atol=0.0101)
+    assert fitted.encode(documents * 9).tolist()[1] == [127, 127, 0]
+    assert fitted.overhead_bytes == 3 * 4
+
+
+def test_symmetric_ranges_can_be_clipped_and_cost_little() -> None:
+    documents = np.array([[*range(-50, 0), *range(1, 52)]], np.float32).T
+    clipped = Int8(clip=0.9, symmetric=True).fit(documents)
+    np.testing.assert_allclose(clipped.step * 127, np.quantile(np.abs(documents), 0.9))
+    fitted = Int8(symmetric=True).fit(DOCUMENTS)
+    assert kept(fitted.decode(fitted.encode(DOCUMENTS))) >= 0.97
+    with pytest.raises(Inapplicable, match="documents"):
+        Int8(symmetric=True).fit(np.zeros((0, 4), np.float32))
+
+
+@pytest.mark.parametrize(("part", "precision"), [(Int8(), "int8"), (Uint8(), "uint8")])
+def test_ranges_and_codes_are_those_of_sentence_transformers_but_for_their_rounding_down(
+    part: Any, precision: Any
+) -> None:
+    from sentence_transformers.util.quantization import quantize_embeddings
+
+    ranges = np.vstack([DOCUMENTS.min(axis=0), DOCUMENTS.max(axis=0)])
+    fitted = part.fit(DOCUMENTS)
+    np.testing.assert_array_equal(fitted.low, ranges[0])
+    theirs = quantize_embeddings(DOCUMENTS, precision, ranges=ranges)
+    ours = fitted.encode(DOCUMENTS)
+    assert ours.dtype == theirs.dtype
+    assert set(np.unique(ours.astype(int) - theirs)) == {0, 1}
+    half_a_step_up = quantize_embeddings(DOCUMENTS + fitted.step / 2, precision, ranges=ranges)
+    assert (ours == half_a_step_up).mean() > 0.9999
+
+
+def test_unsigned_codes_are_the_signed_ones_128_higher_and_mean_the_same() -> None:
+    signed, unsigned = Int8().fit(DOCUMENTS), Uint8().fit(DOCUMENTS)
+    codes = unsigned.encode(DOCUMENTS)
+    assert np.array_equal(codes, signed.encode(DOCUMENTS).astype(int) + 128)
+    assert np.array_equal(unsigned.decode(codes), signed.decode(signed.encode(DOCUMENTS)))
+    with pytest.raises(Inapplicable, match="uint8 needs documents"):
+        Uint8().fit(np.zeros((0, 4), np.float32))

@@ -40,3 +40,13 @@ def test_cutting_without_renormalising_would_rank_otherwise_and_ours_ranks_by_co
     by_cosine = [set(row) for row in np.argsort(-cosine, axis=1, kind="stable")[:, :10].tolist()]
     assert overlap(ours, by_cosine) > 0.999
     assert overlap(top(documents[:, :8], queries[:, :8]), by_cosine) < 0.9
+
+
+def test_the_variance_kept_is_that_of_the_components_that_stay_around_the_mean_of_the_documents() -> None:
+    vectors = np.array([[3, 0, 7], [3, 2, 1]], np.float32)  # variances 0, 1, 9
+    kept = [Truncate(dim).fit(vectors).variance_kept for dim in (1, 2, 3)]
+    np.testing.assert_allclose(kept, [0, 0.1, 1], rtol=1e-12)
+    documents = clustered(20_000, 12, 1)  # several blocks
+    variances = documents.astype(np.float64).var(axis=0)
+    assert Truncate(5).fit(documents).variance_kept == pytest.approx(variances[:5].sum() / variances.sum(), rel=1e-9)
+    assert Truncate().fit(documents).variance_kept == 1.0

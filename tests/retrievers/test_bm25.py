@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import log
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.retrievers.bm25 import Bm25
@@ -95,3 +96,21 @@ def test_a_language_without_stop_words_works_where_they_are_switched_off() -> No
 def test_the_index_size_is_counted() -> None:
     searcher = PLAIN.prepare(evalset({"a": "red car", "b": "blue"}, {"q": "red"}, {"q": {"a": 1}}), NOTHING)
     assert searcher.facts["bytes_per_doc"] == searcher.facts["index_bytes"] / 2 > 10
+
+
+def test_as_a_scorer_it_gives_its_own_scores_and_0_where_no_word_is_shared() -> None:
+    data = evalset({"a": "red car red", "b": "blue", "c": "red"}, {"q": "red", "r": "boat"}, {})
+    searcher = PLAIN.prepare(data, NOTHING)
+    ranking = searcher.rank(2)
+    scores = searcher.score(np.array([[0, 1, 2, -1], [2, -1, 1, 0]], dtype=np.int32))
+    assert scores[0, [0, 2]].tolist() == [ranking.scores[0, ranking.documents[0].tolist().index(d)] for d in (0, 2)]
+    assert scores[0, 1] == 0
+    assert scores[0, 3] == -np.inf
+    assert scores[1].tolist() == [0, -np.inf, 0, 0], "a query without a known word"
+
+
+def test_a_probe_gives_the_documents_that_are_ranked() -> None:
+    data = evalset({"a": "red car", "b": "blue", "q": "red"}, {"q": "red"}, {}, exclude_self=True)
+    laps: list[str] = []
+    assert PLAIN.prepare(data, NOTHING).probe(0, 2, laps.append).tolist() == [0]
+    assert laps == ["search"]

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.codes import Decoded
 from harness.encoders.hashing import Hashing
 from harness.indexes.flat import Flat
+from harness.indexes.hnsw import Hnsw
+from harness.indexes.ivf import Ivf
 from harness.poolings.cls import Cls
 from harness.poolings.max import Max
 from harness.poolings.mean import Mean
@@ -21,10 +24,11 @@ from harness.quantizers.binary import Binary
 from harness.quantizers.float16 import Float16
 from harness.quantizers.float32 import Float32
 from harness.quantizers.int8 import Int8
+from harness.reductions.pca import Pca
 from harness.reductions.truncate import Truncate
-from harness.retrievers.dense import Decoded, Dense, DenseSearcher
+from harness.retrievers.dense import Dense, DenseSearcher
 from harness.types import EvalSet, HarnessError, Inapplicable, Role, Traits, Vectors
-from tests.material import Encoding, Given, clustered, evalset
+from tests.material import Encoding, Given, clustered, evalset, small_set
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ def numbered(documents: int, queries: int, **more: Any) -> EvalSet:
 
 
 def dense(quantizer: Any = Float32(), pooling: Any = Native(), encoder: Any = Hashing(), **more: Any) -> Dense:  # noqa: B008
-    return Dense(encoder, pooling, more.pop("reduction", Truncate()), quantizer, Flat(), **more)
+    reduction, index = more.pop("reduction", Truncate()), more.pop("index", Flat())
+    return Dense(encoder, pooling, reduction, quantizer, index, **more)
 
 
 def searcher(part: Dense, documents: Any, queries: Any, **more: Any) -> DenseSearcher:
@@ -83,9 +88,97 @@ def test_the_similarity_is_the_models_own_unless_named_and_a_change_is_said() ->
     assert not any("similarity" in w for w in own.warnings)
 
 
-def test_a_similarity_that_is_not_searched_is_inapplicable() -> None:
-    with pytest.raises(Inapplicable, match="euclidean"):
-        searcher(dense(encoder=Claims(similarity="euclidean")), DOCUMENTS, QUERIES)
+@pytest.mark.parametrize(("similarity", "order"), [("euclidean", 2), ("manhattan", 1)])
+@pytest.mark.parametrize("rescore", [0, 4])
+def test_distances_rank_as_computed_by_hand_and_score_as_their_negatives(
+    similarity: Any, order: int, rescore: int
+) -> None:
+    documents, queries = DOCUMENTS * np.linspace(0.5, 2, 400, dtype=np.float32)[:, None], QUERIES[:5] * 2
+    found = searcher(
+        dense(Float16() if rescore else Float32(), similarity=similarity, rescore=rescore), documents, queries
+    )
+    apart = np.linalg.norm(queries[:, None].astype(float) - documents[None].astype(float), ord=order, axis=2)
+    assert found.rank(10).documents.tolist() == np.argsort(apart, axis=1, kind="stable")[:, :10].tolist()
+    np.testing.assert_allclose(found.rank(10).scores, -np.sort(apart, axis=1)[:, :10], atol=1e-6)
+    assert any(f"similarity {similarity} differs from the model's own (cosine)" in w for w in found.warnings)
+
+
+def test_one_and_the_same_model_gives_both_sides() -> None:
+    with pytest.raises(HarnessError, match="documents have 64 dimensions and queries 32"):
+        searcher(dense(), DOCUMENTS, QUERIES[:, :32])
+
+
+def test_a_few_zero_vectors_are_said_and_many_are_an_error() -> None:
+    documents = DOCUMENTS.copy()
+    documents[:3] = 0
+    assert any("3 of 400 document vectors are zero" in w for w in searcher(dense(), documents, QUERIES).warnings)
+    documents[:201] = 0
+    with pytest.raises(HarnessError, match="201 of 400 document vectors are zero"):
+        searcher(dense(), documents, QUERIES)
+
+
+@pytest.mark.parametrize("quantizer", [Float32(), Float16(), Int8(), Binary()])
+@pytest.mark.parametrize("rescore", [0, 3])
+def test_scores_of_candidates_are_those_they_rank_by(quantizer: Any, rescore: int) -> None:
+    found = searcher(dense(quantizer, rescore=rescore), DOCUMENTS, QUERIES)
+    ranking = found.rank(10)
+    assert found.score(ranking.documents).tolist() == ranking.scores.tolist()
+    assert found.score(np.full((30, 1), -1, np.int32)).tolist() == [[-np.inf]] * 30
+    assert found.probe_score(4, ranking.documents[4], lambda _: None).tolist() == ranking.scores[4].tolist()
+
+
+@pytest.mark.parametrize("quantizer", [Float32(), Float16(), Int8(), Binary()])
+def test_a_probe_finds_what_the_ranking_has_and_says_its_stages(quantizer: Any) -> None:
+    found = searcher(dense(quantizer, rescore=4), DOCUMENTS, QUERIES)
+    stages: list[str] = []
+    shared = [len(set(found.probe(q, 10, stages.append)) & set(found.rank(10).documents[q])) for q in range(30)]
+    assert np.mean(shared) > 9
+    assert stages[:2] == ["search", "rescore"]
+
+
+def test_a_probe_never_gives_the_querys_own_document() -> None:
+    data = evalset({"a": "", "b": "", "c": ""}, {"b": ""}, {}, exclude_self=True)
+    found = dense().prepare(data, Given(np.eye(3), np.eye(3)[1:2] + 0.1))
+    assert found.probe(0, 2, lambda _: None).tolist() in ([0, 2], [2, 0])
+
+
+def test_rescoring_by_codes_stores_those_instead_of_floats_and_loses_little() -> None:
+    by_floats = searcher(dense(Binary(), rescore=4), DOCUMENTS, QUERIES)
+    by_codes = searcher(dense(Binary(), rescore=4, rescorer=Int8()), DOCUMENTS, QUERIES)
+    assert by_floats.facts["rescoring_bytes"] == 400 * 64 * 4
+    assert by_codes.facts["rescoring_bytes"] == 400 * 64
+    pairs = zip(by_floats.rank(10).documents, by_codes.rank(10).documents, strict=True)
+    assert np.mean([len(set(a) & set(b)) for a, b in pairs]) > 9.5
+
+
+def test_an_index_that_can_miss_says_what_it_found_of_the_exact_first_ten() -> None:
+    poor = dense(index=Ivf(lists=40, probes=1))
+    found = poor.prepare(numbered(400, 30), Given(DOCUMENTS, QUERIES))
+    exact = searcher(dense(), DOCUMENTS, QUERIES).rank(10).documents
+    ranked = found.rank(10).documents
+    shared = [len(set(a) & set(b)) for a, b in zip(exact, ranked, strict=True)]
+    assert found.facts["index_recall_at_10"] == pytest.approx(sum(shared) / 300) and sum(shared) < 300
+    assert found.facts["index_bytes"] > 400 * 64 * 4
+    assert "index_recall_at_10" not in searcher(dense(), DOCUMENTS, QUERIES).facts
+
+
+def test_the_first_ten_of_an_approximate_index_are_those_a_service_asks_for() -> None:
+    part = dense(index=Hnsw(m=2, ef_construction=4, ef_search=1))
+    found = part.prepare(numbered(400, 30), Given(DOCUMENTS, QUERIES))
+    deep, served = found.rank(100), found.built.search(QUERIES, 10, found.excluded)
+    assert np.array_equal(deep.documents[:, :10], served.documents)
+    assert not np.array_equal(found.built.search(QUERIES, 100, found.excluded).documents[:, :10], served.documents)
+    assert all((np.diff(row[np.isfinite(row)]) <= 0).all() for row in deep.scores)
+    assert all(len(set(row[row >= 0])) == (row >= 0).sum() for row in deep.documents)
+
+
+def test_a_reduction_is_fitted_on_the_named_set() -> None:
+    part = dense(encoder=Hashing(16), reduction=Pca(4), fit_on="archive")
+    data, archive = small_set(), evalset({f"a{i}": f"boat {i} engine" for i in range(30)}, {"q": ""}, {})
+    elsewhere = part.prepare(data, Encoding(sets={"archive": archive})).rank(10)
+    here = dense(encoder=Hashing(16), reduction=Pca(4)).prepare(data, Encoding()).rank(10)
+    assert not np.array_equal(elsewhere.scores, here.scores)
+    assert 0 < part.prepare(data, Encoding(sets={"archive": archive})).facts["variance_kept"] <= 1
 
 
 def test_mean_pooling_on_a_cls_model_is_never_put_on_without_a_word() -> None:
@@ -220,10 +313,10 @@ def test_codes_too_large_to_hold_decoded_rank_alike_and_are_decoded_once_for_all
     large = searcher(dense(quantizer, rescore=2), DOCUMENTS, QUERIES)
     assert isinstance(large.searched, Decoded)
     assert all(np.array_equal(a, b) for a, b in zip(held.rank(50), large.rank(50), strict=True))
-    large.probe(0, 5)
+    large.probe(0, 5, print)
     decoded: list[int] = []
     monkeypatch.setattr(type(large.quantizer), "decode", lambda _, codes: decoded.append(len(codes)))
-    large.probe(3, 5)
+    large.probe(3, 5, print)
     assert decoded == []
 
 
@@ -255,5 +348,5 @@ def test_a_text_is_found_by_its_own_words_end_to_end() -> None:
 def test_a_probe_searches_one_query_and_changes_nothing() -> None:
     found = searcher(dense(Int8(), Max(), rescore=2), DOCUMENTS, QUERIES)
     before = found.rank(5).documents.tolist()
-    found.probe(3, 5)
+    found.probe(3, 5, print)
     assert found.rank(5).documents.tolist() == before

@@ -42,8 +42,8 @@ def test_a_section_is_one_element_named_by_its_file_and_the_same_each_time(name:
 
 def test_sections_stand_in_the_order_of_the_page() -> None:
     assert [anchor(section) for section in standard_sections()] == [
-        "decision", "caveats", "why", "change", "tradeoffs", "quantization", "configurations", "data-health",
-        "timing-health", "reproduce",
+        "decision", "caveats", "why", "change", "tradeoffs", "quantization", "indexes", "configurations",
+        "models", "data-health", "timing-health", "reproduce",
     ]  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def test_data_health_counts_sets_judgements_cuts_and_findings() -> None:
 def test_timing_health_says_how_latency_is_made_and_repeats_every_warning(report: Report) -> None:
     html = TimingHealth().render(report)
     assert "measured apart" in html
-    assert "decoded from the codes" in html
+    assert "in the index that faiss has" in html
     assert "Peak memory is not measured yet" in html
     noisy = next(k for k, r in report.records.items() if r.kind == "timing")
     record = report.records[noisy]

@@ -1,0 +1,1 @@
+"""Long texts to passages: `cut(texts, encoder)`."""

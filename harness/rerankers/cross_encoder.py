@@ -1,0 +1,152 @@
+"""Models that read query and document together: a hub id, a local folder, or a folder inside an installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.batching import batches
+from harness.modelfolder import (
+    check_room,
+    chosen_limit,
+    hashes_of,
+    inside_package,
+    local_folder,
+    settings,
+    snapshot,
+    transformer_of,
+)  # fmt: skip
+from harness.parts import place
+from harness.types import Floats, HarnessError, first_line
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder as Model
+
+_HEADS = ("ForSequenceClassification", "ForCausalLM")
+
+
+@dataclass(frozen=True)
+class CrossEncoder:
+    """A model that `sentence_transformers.CrossEncoder` loads and that gives each pair one score.
+
+    The first of these that is given and present is read: `path` (a folder), `package` (`module/folder`, a folder
+    inside an installed package), `id` (a hub id, from the local cache or the network). `max_tokens` 0 is the model's
+    own limit. Scores are raw logits, those of `CrossEncoder.predict` with the activation left out, prompts and all:
+    a sigmoid would make the best pairs tie in float32.
+    """
+
+    id: str = place("")
+    path: str = place("")
+    package: str = place("")
+    revision: str = ""
+    max_tokens: int = 0
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    trust_remote_code: bool = False
+
+    def content(self) -> Mapping[str, str]:
+        """sha256 of every file that decides the scores; read once: `rerank` refuses files that changed since."""
+        return self._content
+
+    @cached_property
+    def _content(self) -> Mapping[str, str]:
+        return hashes_of(self._folder())
+
+    def limit(self) -> int:
+        """Read from the folder's JSON files; HarnessError for a limit that the model cannot have."""
+        return chosen_limit(self._folder(), self.max_tokens)
+
+    def rerank(self, device: str) -> OpenCrossEncoder:
+        """Load the weights; Unavailable where they cannot be reached, HarnessError where they give no score a pair."""
+        folder = self._folder()
+        if self.content() != hashes_of(folder):
+            raise HarnessError(f"files in {folder.name} changed while the sweep ran. Run the same command again")
+        _check_scores_pairs(folder)
+        limit = self.limit()
+        model = _load(folder, self, device)
+        check_room(limit, model.tokenizer.num_special_tokens_to_add(pair=True))
+        return OpenCrossEncoder(model)
+
+    def _folder(self) -> Path:
+        if self.path:
+            return local_folder(self.path)
+        if self.package and (folder := inside_package(self.package)):
+            return folder
+        if not self.id:
+            raise HarnessError("the reranker has no weights to read: give its YAML path: FOLDER or an id")
+        return snapshot(self.id, self.revision or None, self.package.split("/")[0])
+
+
+class OpenCrossEncoder:
+    """A loaded cross-encoder."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def score(self, queries: Sequence[str], documents: Sequence[str]) -> Floats:
+        """See `OpenReranker`; longest pairs first, in batches of so many tokens.
+
+        In float32 a score moves by less than 1e-5 with the pairs that share its batch.
+        """
+        import torch
+
+        pairs = list(zip(queries, documents, strict=True))
+        scores = np.empty(len(pairs), dtype=np.float32)
+        for rows in batches(self._tokens(pairs), None, self.model.device.type):
+            scores[rows] = self.model.predict(
+                [pairs[i] for i in rows],
+                batch_size=len(rows),
+                activation_fn=torch.nn.Identity(),
+                show_progress_bar=False,
+            )
+        return scores
+
+    def _tokens(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.int32]:
+        """How many tokens of each pair are read; the padding that some tokenizers bring (ms-marco: to 512) left out."""
+        if not pairs:
+            return np.zeros(0, dtype=np.int32)
+        limit = self.model.max_seq_length
+        cut = {"truncation": True, "max_length": limit} if limit else {}
+        encoded = self.model.tokenizer(*map(list, zip(*pairs, strict=True)), padding=False, **cut)
+        return np.asarray([len(ids) for ids in encoded["input_ids"]], dtype=np.int32)
+
+
+def _check_scores_pairs(folder: Path) -> None:
+    """HarnessError for a folder without a trained head: a random one would be put on, and its scores look real."""
+    saved = settings(folder / "config_sentence_transformers.json").get("model_type")
+    heads = settings(transformer_of(folder) / "config.json").get("architectures") or []
+    if saved != "CrossEncoder" and not any(str(head).endswith(_HEADS) for head in heads):
+        raise HarnessError(
+            f"{folder.name} is no cross-encoder: its config.json names {', '.join(heads) or 'no architecture'}, "
+            "expected one that ends in ForSequenceClassification. A bi-encoder is a model, no reranker: use model=local"
+        )
+
+
+def _load(folder: Path, part: CrossEncoder, device: str) -> Model:
+    import torch
+    from safetensors import SafetensorError
+    from sentence_transformers import CrossEncoder as Model
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        model = Model(
+            str(folder),
+            device=device,
+            trust_remote_code=part.trust_remote_code,
+            local_files_only=not part.trust_remote_code,
+            max_length=part.max_tokens or None,
+        )
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
+        raise HarnessError(f"{folder.name} cannot be loaded as a cross-encoder: {first_line(error)}") from error
+    if model.num_labels != 1:
+        raise HarnessError(
+            f"{folder.name} gives {model.num_labels} scores a pair (classes, such as entailment), expected 1 to rank by"
+        )
+    placed: Model = model.to(getattr(torch, part.dtype)).eval()
+    return placed
