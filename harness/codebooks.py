@@ -89,9 +89,13 @@ def quiet(pq: Any) -> None:
     pq.cp.min_points_per_centroid = 1
 
 
-def check_pieces(name: str, m: int, nbits: int, documents: Floats) -> None:
-    """Inapplicable where m does not divide d, nbits is not 1 to 12 or documents are fewer than centroids."""
+def pieces_of(name: str, m: int, nbits: int, documents: Floats) -> int:
+    """m, or one piece for every 8 dimensions where it is 0.
+
+    Inapplicable where it does not divide d, nbits is not 1 to 12 or documents are fewer than centroids.
+    """
     n, width = documents.shape
+    m = m or max(1, width // 8)
     if not 1 <= nbits <= _MOST_BITS:
         raise Inapplicable(f"{name}: nbits={nbits} is not between 1 and {_MOST_BITS}; 8 is usual")
     if m < 1 or width % m:
@@ -105,6 +109,7 @@ def check_pieces(name: str, m: int, nbits: int, documents: Floats) -> None:
             f"{name}: {n} documents are too few to train {2**nbits} centroids; "
             f"use quantization.nbits={max(1, n.bit_length() - 1)} or fewer"
         )
+    return m
 
 
 @contextmanager

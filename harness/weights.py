@@ -33,26 +33,27 @@ _ROLES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True)
-class Weights:
-    """A model's files and how they are used; the encoders over sentence-transformers' modules have these fields.
+class Files:
+    """Where a model's files are read from.
 
-    The first of these that is given and present is read: `path` (a folder), `package` (`module/folder`, a folder
-    inside an installed package), `id` (a hub id, from the local cache or the network). `prompts` and `max_tokens` (0)
-    left out are the model's own. `sha256` is checked against model.safetensors when given.
+    The first of these that is given and present: `path` (a folder), `package` (`module/folder`, a folder inside an
+    installed package), `id` (a hub id, from the local cache or the network). `sha256` is checked against
+    model.safetensors when given.
     """
+
+    unset: ClassVar[str] = "the model has no weights to read: give model.path=FOLDER or model.id=HUB_ID"
 
     id: str = place("")
     path: str = place("")
     package: str = place("")
     revision: str = ""
     sha256: str = place("")
-    prompts: Mapping[Role, str] | None = None
-    max_tokens: int = 0
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    trust_remote_code: bool = False
 
     def content(self) -> Mapping[str, str]:
-        """sha256 of every file that decides what is encoded; read once: `open` refuses files that changed since."""
+        """sha256 of every file that decides what the model gives; a hub model and a copy of its folder are the same.
+
+        Read once: `unchanged` refuses files that have changed since.
+        """
         return self._content
 
     @cached_property
@@ -62,19 +63,39 @@ class Weights:
         if self.sha256 and hashes.get("model.safetensors") != self.sha256:
             raise HarnessError(
                 f"{folder.name}/model.safetensors has sha256 {hashes.get('model.safetensors', 'missing')}, expected "
-                f"{self.sha256}: these are not the weights of {self.id or 'this model'}. Fetch them again"
+                f"{self.sha256}: these are not the weights of {self.id or 'this model'}. Reinstall the package"
             )
         return hashes
 
     def folder(self) -> Path:
-        """Where the files lie."""
+        """Where the files lie; Unavailable where they cannot be reached."""
         if self.path:
             return local_folder(self.path)
         if self.package and (folder := inside_package(self.package)):
             return folder
         if not self.id:
-            raise HarnessError("the model has no weights to read: give model.path=FOLDER or model.id=HUB_ID")
+            raise HarnessError(self.unset)
         return snapshot(self.id, self.revision or None, self.package.split("/")[0])
+
+    def unchanged(self) -> Path:
+        """Where the files lie, if they are still those that `content` has hashed."""
+        folder = self.folder()
+        if self.content() != hashes_of(folder):
+            raise HarnessError(f"files in {folder.name} changed while the sweep ran. Run the same command again")
+        return folder
+
+
+@dataclass(frozen=True)
+class Weights(Files):
+    """A model's files and how they are used; the encoders over sentence-transformers' modules have these fields.
+
+    `prompts` and `max_tokens` (0) left out are the model's own.
+    """
+
+    prompts: Mapping[Role, str] | None = None
+    max_tokens: int = 0
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    trust_remote_code: bool = False
 
     def own_prompt(self, role: Role) -> str:
         """The prompt that the model's files define, empty for none."""
@@ -114,13 +135,6 @@ class Weights:
         if self.max_tokens and limit and self.max_tokens != limit:
             found.append(f"max_tokens={self.max_tokens} overrides the model's own limit of {limit}")
         return tuple(found)
-
-    def unchanged(self) -> Path:
-        """Where the files lie, if they are still those that `content` has hashed."""
-        folder = self.folder()
-        if self.content() != hashes_of(folder):
-            raise HarnessError(f"files in {folder.name} changed while the sweep ran. Run the same command again")
-        return folder
 
 
 class Pieces(NamedTuple):

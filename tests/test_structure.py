@@ -130,7 +130,7 @@ ROOM_EXTRAS = {
         "weights",
     },
     "chunkings": {"windows"},
-    "rerankers": {"answers", "batching", "courier", "endpoint", "modelfolder", "secret"},
+    "rerankers": {"answers", "batching", "courier", "endpoint", "modelfolder", "secret", "weights"},
     "executors": {"execution", "process"},
     "formats": {"reading", "rawsets"},
     "sections": {"candidates", "page", "plots", "report", "stats", "table", "wording"},

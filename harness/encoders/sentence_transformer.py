@@ -3,117 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from harness.batching import batches
-from harness.modelfolder import (
-    check_room,
-    chosen_limit,
-    hashes_of,
-    inside_package,
-    local_folder,
-    overrides,
-    own_prompt,
-    pooling_of,
-    similarity_of,
-    snapshot,
-)  # fmt: skip
-from harness.parts import place
+from harness.modelfolder import check_room, chosen_limit, overrides, pooling_of, similarity_of
 from harness.protocols import Pooling
-from harness.tokenizing import folder_spans, untruncated
-from harness.types import Encoded, Floats, HarnessError, Inapplicable, Ints, Role, Traits, first_line
+from harness.tokenizing import untruncated
+from harness.types import Encoded, Floats, HarnessError, Inapplicable, Role, Traits, first_line
+from harness.weights import Weights
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer as Model
 
 
 @dataclass(frozen=True)
-class SentenceTransformer:
-    """A bi-encoder or static model that `sentence_transformers.SentenceTransformer` loads.
+class SentenceTransformer(Weights):
+    """A bi-encoder or static model that `sentence_transformers.SentenceTransformer` loads (fields: `weights`).
 
-    The first of these that is given and present is read: `path` (a folder), `package` (`module/folder`, a folder
-    inside an installed package), `id` (a hub id, from the local cache or the network). `prompts`, `max_tokens` (0),
-    `similarity` ("native") left out are the model's own. `sha256` is checked against model.safetensors when given.
-    `pool_prompt=False` keeps the prompt's tokens out of the pooling (INSTRUCTOR models).
-    Vectors equal `SentenceTransformer.encode`'s, whose modules run; only the pooling module is replaced on demand.
+    `similarity` ("native") left out is the model's own. `pool_prompt=False` keeps the prompt's tokens out of the
+    pooling (INSTRUCTOR models). Vectors equal `SentenceTransformer.encode`'s, whose modules run; only the pooling
+    module is replaced on demand.
     """
 
-    id: str = place("")
-    path: str = place("")
-    package: str = place("")
-    revision: str = ""
-    sha256: str = place("")
-    prompts: Mapping[Role, str] | None = None
-    max_tokens: int = 0
     similarity: Literal["native", "cosine", "dot", "euclidean", "manhattan"] = "native"
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    trust_remote_code: bool = False
     pool_prompt: bool = True
-
-    def content(self) -> Mapping[str, str]:
-        """sha256 of every file that decides the vectors; so a hub model and a copy of its folder are the same model.
-
-        Read once: `open` refuses files that have changed since.
-        """
-        return self._content
-
-    @cached_property
-    def _content(self) -> Mapping[str, str]:
-        folder = self._folder()
-        hashes = hashes_of(folder)
-        if self.sha256 and hashes.get("model.safetensors") != self.sha256:
-            raise HarnessError(
-                f"{folder.name}/model.safetensors has sha256 {hashes.get('model.safetensors', 'missing')}, expected "
-                f"{self.sha256}: these are not the weights of {self.id or 'this model'}. Reinstall the package"
-            )
-        return hashes
 
     def traits(self) -> Traits:
         """Read from the folder's JSON files."""
-        folder = self._folder()
+        folder = self.folder()
         similarity = similarity_of(folder) if self.similarity == "native" else self.similarity
-        warnings = overrides(
-            folder, {"query": self.prompt("query"), "document": self.prompt("document")}, self.max_tokens
-        )
+        prompts: dict[Role, str] = {"query": self.prompt("query"), "document": self.prompt("document")}
+        warnings = overrides(folder, prompts, self.max_tokens)
         return Traits(similarity, pooling_of(folder), chosen_limit(folder, self.max_tokens), warnings)
-
-    def prompt(self, role: Role) -> str:
-        """The prompt given for the role, else the model's own, else its default prompt, else none."""
-        if self.prompts is not None and role in self.prompts:
-            return self.prompts[role]
-        return own_prompt(self._folder(), role) or ""
-
-    def bare(self) -> SentenceTransformer:
-        """The same model without prompts."""
-        return replace(self, prompts=None)
-
-    def spans(self, texts: Sequence[str]) -> list[Ints]:
-        """See `Encoder`."""
-        return folder_spans(self._folder(), texts)
 
     def open(self, device: str) -> OpenSentenceTransformer:
         """Load the weights; Unavailable where they cannot be reached, HarnessError where the folder is no model."""
-        folder = self._folder()
-        chosen_limit(folder, self.max_tokens)
-        if self.max_tokens and not pooling_of(folder):
+        chosen_limit(self.folder(), self.max_tokens)
+        if self.max_tokens and not pooling_of(self.folder()):
             raise Inapplicable("a static model reads texts of any length; leave max_tokens out")
-        if self.content() != hashes_of(folder):
-            raise HarnessError(f"files in {folder.name} changed while the sweep ran. Run the same command again")
-        return OpenSentenceTransformer(self, _load(str(folder), self, device))
-
-    def _folder(self) -> Path:
-        if self.path:
-            return local_folder(self.path)
-        if self.package and (folder := inside_package(self.package)):
-            return folder
-        if not self.id:
-            raise HarnessError("the model has no weights to read: give model.path=FOLDER or model.id=HUB_ID")
-        return snapshot(self.id, self.revision or None, self.package.split("/")[0])
+        return OpenSentenceTransformer(self, _load(str(self.unchanged()), self, device))
 
 
 class OpenSentenceTransformer:

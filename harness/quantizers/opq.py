@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.codebooks import FittedCodebooks, check_pieces, codebooks, one_thread, quiet
+from harness.codebooks import FittedCodebooks, codebooks, one_thread, pieces_of, quiet
 from harness.projection import drawn
 from harness.protocols import Deployed
 from harness.ranking import blocks
@@ -25,15 +25,15 @@ class Opq:
     Training runs on one thread: about a minute for 5,000 documents of 384 dimensions. Queries stay float32.
     """
 
-    m: int = 48
+    m: int = 0
     nbits: int = 8
 
     def fit(self, documents: Floats) -> FittedOpq:
         """Rotation and centroids of float32 [n, d]; Inapplicable where `pq` is."""
-        check_pieces("opq", self.m, self.nbits, documents)
+        m = pieces_of("opq", self.m, self.nbits, documents)
         rows = drawn(documents)
-        rotation = _rotation(rows, self.m, self.nbits)
-        return FittedOpq(rotation, codebooks(_turned(rows, rotation.T), self.m, self.nbits))
+        rotation = _rotation(rows, m, self.nbits)
+        return FittedOpq(rotation, codebooks(_turned(rows, rotation.T), m, self.nbits))
 
 
 class FittedOpq:

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.batching import batches
-from harness.modelfolder import (
-    check_room,
-    chosen_limit,
-    hashes_of,
-    inside_package,
-    local_folder,
-    settings,
-    snapshot,
-    transformer_of,
-)  # fmt: skip
-from harness.parts import place
+from harness.modelfolder import check_room, chosen_limit, settings, transformer_of
 from harness.types import Floats, HarnessError, first_line
+from harness.weights import Files
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder as Model
@@ -32,54 +22,31 @@ _HEADS = ("ForSequenceClassification", "ForCausalLM")
 
 
 @dataclass(frozen=True)
-class CrossEncoder:
-    """A model that `sentence_transformers.CrossEncoder` loads and that gives each pair one score.
+class CrossEncoder(Files):
+    """A model that `sentence_transformers.CrossEncoder` loads and that gives each pair one score (fields: `weights`).
 
-    The first of these that is given and present is read: `path` (a folder), `package` (`module/folder`, a folder
-    inside an installed package), `id` (a hub id, from the local cache or the network). `max_tokens` 0 is the model's
-    own limit. Scores are raw logits, those of `CrossEncoder.predict` with the activation left out, prompts and all:
-    a sigmoid would make the best pairs tie in float32.
+    `max_tokens` 0 is the model's own limit. Scores are raw logits, those of `CrossEncoder.predict` with the activation
+    left out, prompts and all: a sigmoid would make the best pairs tie in float32.
     """
 
-    id: str = place("")
-    path: str = place("")
-    package: str = place("")
-    revision: str = ""
+    unset: ClassVar[str] = "the reranker has no weights to read: give its YAML path: FOLDER or an id"
+
     max_tokens: int = 0
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     trust_remote_code: bool = False
 
-    def content(self) -> Mapping[str, str]:
-        """sha256 of every file that decides the scores; read once: `rerank` refuses files that changed since."""
-        return self._content
-
-    @cached_property
-    def _content(self) -> Mapping[str, str]:
-        return hashes_of(self._folder())
-
     def limit(self) -> int:
         """Read from the folder's JSON files; HarnessError for a limit that the model cannot have."""
-        return chosen_limit(self._folder(), self.max_tokens)
+        return chosen_limit(self.folder(), self.max_tokens)
 
     def rerank(self, device: str) -> OpenCrossEncoder:
         """Load the weights; Unavailable where they cannot be reached, HarnessError where they give no score a pair."""
-        folder = self._folder()
-        if self.content() != hashes_of(folder):
-            raise HarnessError(f"files in {folder.name} changed while the sweep ran. Run the same command again")
+        folder = self.unchanged()
         _check_scores_pairs(folder)
         limit = self.limit()
         model = _load(folder, self, device)
         check_room(limit, model.tokenizer.num_special_tokens_to_add(pair=True))
         return OpenCrossEncoder(model)
-
-    def _folder(self) -> Path:
-        if self.path:
-            return local_folder(self.path)
-        if self.package and (folder := inside_package(self.package)):
-            return folder
-        if not self.id:
-            raise HarnessError("the reranker has no weights to read: give its YAML path: FOLDER or an id")
-        return snapshot(self.id, self.revision or None, self.package.split("/")[0])
 
 
 class OpenCrossEncoder:

@@ -95,7 +95,7 @@ def test_neither_runs_nor_threads_nor_chunks_change_a_code(part: Any, m: int) ->
     [
         (5, 4, 700, "m=5 does not divide 32 dimensions; use quantization.m=2, 4, 8"),
         (48, 4, 700, "m=48 does not divide 32 dimensions; use quantization.m=8, 16, 32"),
-        (0, 4, 700, "m=0 does not divide"),
+        (-1, 4, 700, "m=-1 does not divide"),
         (8, 0, 700, "nbits=0 is not between 1 and 12"),
         (8, 13, 700, "nbits=13 is not between 1 and 12"),
         (8, 8, 255, "255 documents are too few to train 256 centroids; use quantization.nbits=7"),
@@ -113,3 +113,10 @@ def test_as_many_documents_as_centroids_are_enough_and_nothing_is_said_on_stderr
     fitted = part(4, 6).fit(DOCUMENTS[:64])
     np.testing.assert_allclose(fitted.decode(fitted.encode(DOCUMENTS[:64])), DOCUMENTS[:64], atol=1e-5)
     assert capfd.readouterr() == ("", "")
+
+
+def test_without_a_number_of_pieces_there_is_one_for_every_8_dimensions() -> None:
+    width = DOCUMENTS.shape[1]
+    assert Pq(0, 4).fit(DOCUMENTS).encode(DOCUMENTS[:1]).shape[1] == -(-(width // 8) * 4 // 8)
+    with pytest.raises(Inapplicable, match="m=3 does not divide 28 dimensions"):
+        Pq().fit(DOCUMENTS[:, :28].copy())
