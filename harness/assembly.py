@@ -11,7 +11,7 @@ from harness.launch import yaml_of, yamls
 from harness.parts import build, did_you_mean, digest, find, identity, name_of, part_at
 from harness.prompts import APART, prompted
 from harness.protocols import Encoder, Reranker, Retriever
-from harness.types import EvalSet, HarnessError, Inapplicable
+from harness.types import EvalSet, HarnessError, Inapplicable, Role
 
 Config = Mapping[str, Any]
 Card = Mapping[str, Any]
@@ -185,7 +185,7 @@ class Assembly:
             node = {"price": price, **node, "max_cost": config["max_cost"]}
             if not node["price"]:
                 raise HarnessError("max_cost needs a price: add card.price_per_million_tokens to the model's YAML")
-        part = build(node, config["trusted"])
+        part = _plain(build(node, config["trusted"]))
         identity(part)  # reads the weights' hashes: a missing folder or package shows here, before anything runs
         slow = auto and getattr(part, "dtype", "") == "bfloat16" and not self.fast(part)
         return dataclasses.replace(part, dtype="float32") if slow else part
@@ -251,6 +251,14 @@ def _aggregate(value: Any) -> tuple[str, int]:
     if not top:
         raise HarnessError(f"aggregate={value}: expected max, mean, or top and a number, such as top3")
     return ("top", int(top[2])) if top[2] else (str(value), 1)
+
+
+def _plain(part: Any) -> Any:
+    """The part without prompts that say what its own do: one candidate, however it was written."""
+    if not hasattr(part, "bare"):
+        return part
+    bare = part.bare()
+    return bare if all(bare.prompt(role) == part.prompt(role) for role in get_args(Role)) else part
 
 
 def _elsewhere(part: Any) -> bool:

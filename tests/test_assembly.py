@@ -108,6 +108,12 @@ def test_the_prompt_option_reaches_the_encoder_and_bm25_takes_none() -> None:
     assert name_of(assembled("model=bm25", "prompt=none").part) == "bm25"
 
 
+def test_prompts_that_change_nothing_make_no_other_candidate() -> None:
+    plan = make_plan(compose(["-m", "model=hashing", "prompt=native,none"]))
+    assert (len(plan.variants), plan.merged) == (1, 1)
+    assert len(make_plan(compose(["-m", "model=hashing", "prompt=native,instruct", "instruction=Find"])).variants) == 2
+
+
 def test_labels_show_what_was_set_by_hand_and_nothing_else() -> None:
     plain = labels("model=hashing")
     assert (plain["index"], plain["retriever"], plain["prompt"], plain["chunking"]) == (
