@@ -10,6 +10,9 @@ import numpy as np
 from harness.courier import Answer, Delivered, shown
 from harness.types import Floats, HarnessError, Ints
 
+_NUMBERS = {int, float, type(None)}
+_MOST = 2**31 - 1  # tokens; beyond it a count is a mistake, and none is better
+
 
 def embeddings(answer: Any, texts: Sequence[str], dims: int, name: str) -> Answer:
     """Vectors of `{"data": [{"index": 0, "embedding": [...]}, ...], "usage": {"total_tokens": n}}`, in text order.
@@ -44,7 +47,9 @@ def joined(parts: Sequence[Delivered], name: str) -> tuple[Floats, Ints]:
     """float32 [n, d] vectors and int32 [n] tokens of answers to consecutive texts."""
     widths = sorted({part.answer.rows.shape[1] for part in parts})
     if len(widths) > 1:
-        raise HarnessError(f"{name}: vectors of {' and '.join(map(str, widths))} dimensions, expected one width")
+        raise HarnessError(
+            f"{name}: vectors of {' and '.join(map(str, widths))} dimensions: not one model. Check the endpoint"
+        )
     rows = np.concatenate([part.answer.rows for part in parts])
     return rows, np.concatenate([shared(part.answer.tokens, part.texts) for part in parts])
 
@@ -65,14 +70,14 @@ def shared(tokens: int, texts: Sequence[str]) -> Ints:
 
 
 def _numbers(embedding: Any, name: str) -> Floats:
+    """float32 [d]; null is what some servers write for NaN. numpy alone would take true for 1 and "0.5" for 0.5."""
     try:
-        with np.errstate(over="ignore"):  # becomes inf, which is refused below
-            row = np.asarray(embedding, dtype=np.float32)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise HarnessError(f"{name}: a vector of the answer is not a list of numbers") from error
-    if row.ndim != 1 or not len(row):
-        raise HarnessError(f"{name}: a vector of the answer is not a list of numbers")
-    return row
+        if isinstance(embedding, list) and embedding and set(map(type, embedding)) <= _NUMBERS:
+            with np.errstate(over="ignore"):  # becomes inf, which is refused below
+                return np.asarray(embedding, dtype=np.float32)
+    except OverflowError:
+        pass
+    raise HarnessError(f"{name}: a vector of the answer is not a list of numbers")
 
 
 def _check(rows: Floats, texts: Sequence[str], dims: int, name: str) -> None:
@@ -88,4 +93,4 @@ def _check(rows: Floats, texts: Sequence[str], dims: int, name: str) -> None:
 
 def _billed(usage: Mapping[str, Any]) -> int:
     counts = [usage.get(key) for key in ("total_tokens", "prompt_tokens")]
-    return next((n for n in counts if isinstance(n, int) and not isinstance(n, bool) and n > 0), 0)
+    return next((n for n in counts if type(n) is int and 0 < n <= _MOST), 0)

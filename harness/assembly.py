@@ -5,19 +5,22 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
+from harness.account import check_cap
 from harness.launch import yaml_of, yamls
 from harness.parts import build, did_you_mean, digest, find, identity, name_of, part_at
 from harness.prompts import APART, prompted
 from harness.protocols import Encoder, Reranker, Retriever
-from harness.types import EvalSet, HarnessError, Inapplicable, Role
+from harness.types import EvalSet, HarnessError, Inapplicable, Role, Unavailable
 
 Config = Mapping[str, Any]
 Card = Mapping[str, Any]
 _OWN = "model"
 _WAY = {"vector": "dense", "vectors": "late_interaction", "sparse": "learned_sparse"}
 _ROOMS = {"pooling": "pooling", "reduction": "reduction", "quantizer": "quantization", "index": "index"}
+_UNFITTED = ("harness.reductions.truncate.", "harness.reductions.random_projection.")
 _GROUPS = {*_ROOMS.values(), "model", "chunking", "prompt", "retriever"}
 
 
@@ -51,8 +54,14 @@ class Assembly:
 
         HarnessError, or one of its kinds, where they describe none.
         """
-        node = config["retriever"]
-        return self._pipeline(node, config, name) if node.get("_target_") else self._own(config)
+        node, around = config["retriever"], config.get("_around", ())
+        if not node.get("_target_"):
+            return self._own(config)
+        if name and name in around:
+            raise HarnessError(
+                f"retriever {name} holds itself ({' > '.join((*around, name))}); take it out of one of them"
+            )
+        return self._pipeline(node, {**config, "_around": (*around, name)}, name)
 
     def _pipeline(self, node: Config, config: Config, name: str = "") -> Assembled:
         """Members and models go where the retriever's fields have their types, options where they have their names."""
@@ -87,8 +96,8 @@ class Assembly:
             return {name: rescore_of(config) if name == "rescore" else config[name]}
         if name == "rescorer" and config["rescore_with"] != "float32" and rescore_of(config):
             return {name: yaml_of("quantization", str(config["rescore_with"]))}
-        if name == "fit_on" and config["fit_on"]:
-            return {"fit_on": config["fit_on"], "fit_sha256": self._content(config["fit_on"])}
+        if name == "fit_on" and fitted_on(config):
+            return {"fit_on": fitted_on(config), "fit_sha256": self._content(fitted_on(config))}
         return {}
 
     def _content(self, name: Any) -> str:
@@ -102,7 +111,7 @@ class Assembly:
                 part = build(spec, config["trusted"])
                 return Assembled(part, name_of(part))
             words = " ".join(f"{k}={v}" for k, v in spec.items())
-            return self.of(_replaced(alone, spec))._replace(called=words)
+            return self.of(_replaced(alone, spec), str(spec.get("retriever", "")))._replace(called=words)
         if spec == _OWN:
             return self.of(alone)
         if spec in yamls("retriever"):
@@ -122,7 +131,8 @@ class Assembly:
                 f"reranker {name} needs {unset[0]}: retriever.reranker={{name: {name}, {unset[0]}: ...}}"
             )
         part = self._built({k: v for k, v in node.items() if k not in APART}, config)
-        return Assembled(part, name or name_of(part), (self._card(part, node.get("card") or {}),))
+        called = folder_label(node["path"]) if name == "local" else name or name_of(part)
+        return Assembled(part, called, (self._card(part, node.get("card") or {}),))
 
     def _own(self, config: Config) -> Assembled:
         """The model's own way: what its encoder gives decides, unless the model is a retriever itself."""
@@ -159,6 +169,8 @@ class Assembly:
         known = {"price_per_million_tokens": None if _elsewhere(part) else 0.0} | dict(self.card(part, given))
         if getattr(part, "trust_remote_code", False):
             known["remote_code"] = True
+        if isinstance(part, Retriever):
+            known["max_tokens"] = 0  # it reads words, however many
         limit = part.traits().max_tokens if hasattr(part, "traits") else 0
         read = {"max_tokens": limit} if hasattr(part, "traits") and (limit or not _elsewhere(part)) else {}
         return known | read
@@ -173,6 +185,8 @@ class Assembly:
     def _new(self, node: Config, config: Config, price: float) -> Any:
         if "_target_" not in node:
             raise HarnessError("this model's YAML has no _target_; see configs/model/ for examples")
+        if isinstance(node.get("base_url"), str):
+            node = {**node, "base_url": node["base_url"].rstrip("/")}  # one address, one model
         auto = config["dtype"] == "auto"
         own = {f.name for f in dataclasses.fields(part_at(node["_target_"], config["trusted"]))}
         node = {k: v for k, v in node.items() if k != "prompts" or k in own}  # what ranks by words takes none
@@ -181,34 +195,32 @@ class Assembly:
         )  # bfloat16 is, before auto takes it
         if "dtype" in own and "dtype" not in node:
             node = {**node, "dtype": ("bfloat16" if checked else "float32") if auto else config["dtype"]}
+        check_cap(config["max_cost"])
         if "max_cost" in own and config["max_cost"] is not None:
             node = {"price": price, **node, "max_cost": config["max_cost"]}
             if not node["price"]:
                 raise HarnessError("max_cost needs a price: add card.price_per_million_tokens to the model's YAML")
         part = _plain(build(node, config["trusted"]))
-        identity(part)  # reads the weights' hashes: a missing folder or package shows here, before anything runs
+        if config["max_cost"] is not None and "max_cost" not in own and _elsewhere(part):
+            raise HarnessError(
+                f"max_cost={config['max_cost']} cannot hold for {getattr(part, 'id', name_of(part))}: what its service "
+                "charges is not counted. Leave max_cost out, or take a model that runs here"
+            )
+        _read(part)
         slow = auto and getattr(part, "dtype", "") == "bfloat16" and not self.fast(part)
         return dataclasses.replace(part, dtype="float32") if slow else part
 
 
-def combined(cards: Sequence[Card]) -> dict[str, Any]:
-    """One card for all models of a pipeline: what a limit must hold for all of them; None where one says nothing."""
-    if len(cards) == 1:
-        return dict(cards[0])
-    card: dict[str, Any] = {"licences": [c.get("licence") for c in cards]}
-    card |= {"id": " + ".join(ids)} if (ids := [c["id"] for c in cards if c.get("id")]) else {}
-    if all(card["licences"]):
-        card["licence"] = " + ".join(dict.fromkeys(card["licences"]))
-    spoken = [set(c["languages"]) for c in cards if c.get("languages") and "multilingual" not in c["languages"]]
-    card["languages"] = sorted(set.intersection(*spoken)) if spoken else ["multilingual"]
-    for key, join in (("price_per_million_tokens", sum), ("parameters", sum), ("model_bytes", sum)):
-        values = [c.get(key) for c in cards]
-        card[key] = None if any(v is None for v in values) else join(values)
-    limits = [c["max_tokens"] for c in cards if c.get("max_tokens")]
-    card |= {"max_tokens": min(limits)} if limits else {}
-    trained = [c["training_sets"] for c in cards if c.get("training_sets")]
-    card |= {"training_sets": sorted({name for names in trained for name in names})} if trained else {}
-    return card | ({"remote_code": True} if any(c.get("remote_code") for c in cards) else {})
+def fitted_on(config: Config) -> str:
+    """The eval set on which the reduction is fitted; empty where that is the corpus itself, or nothing is fitted."""
+    plain = str(config["reduction"].get("_target_")).startswith(_UNFITTED)
+    given = str(config["fit_on"] or "")
+    return "" if plain or given == str(config["task"]) else given
+
+
+def folder_label(path: Any) -> str:
+    """The last two names of a folder's path: enough to tell folders apart in most places."""
+    return "/".join(Path(str(path)).parts[-2:]).lstrip("/")
 
 
 def rescore_of(config: Config) -> Any:
@@ -253,12 +265,30 @@ def _aggregate(value: Any) -> tuple[str, int]:
     return ("top", int(top[2])) if top[2] else (str(value), 1)
 
 
+def _read(part: Any) -> None:
+    """Read the hashes and the files that say what a model is: what is missing or broken shows before anything runs.
+
+    Unavailable, so that one model's folder does not stop a sweep of others.
+    """
+    try:
+        identity(part)
+        if hasattr(part, "traits"):
+            part.traits()
+    except HarnessError as error:
+        if type(error) is HarnessError:
+            raise Unavailable(str(error)) from error
+        raise
+
+
 def _plain(part: Any) -> Any:
     """The part without prompts that say what its own do: one candidate, however it was written."""
     if not hasattr(part, "bare"):
         return part
     bare = part.bare()
-    return bare if all(bare.prompt(role) == part.prompt(role) for role in get_args(Role)) else part
+    try:
+        return bare if all(bare.prompt(role) == part.prompt(role) for role in get_args(Role)) else part
+    except HarnessError:
+        return part  # its files cannot be read, which is said when they are
 
 
 def _elsewhere(part: Any) -> bool:

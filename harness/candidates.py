@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.policy import AT_MOST, Policy
-from harness.table import Row, Sweep, rows
+from harness.table import Row, Sweep, in_steps, rows
 from harness.types import Doubles, HarnessError
 from harness.wording import called, limit
 
@@ -89,6 +89,7 @@ def _candidate(
         "docs_per_s": rate,
         "judged_at_10": {t: r["judged_at_10"] for t, r in good.items()},
         "condensed": {t: r["ndcg_condensed_at_10"] for t, r in good.items()},
+        "stages": {t: r["stages_p50_ms"] for t, r in good.items() if in_steps(r["stages_p50_ms"])},
         "warnings": sorted({w for r in good.values() for w in r["warnings"]}),
     }
     first = (list(good.values()) or list(group))[0]

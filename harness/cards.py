@@ -55,6 +55,28 @@ def card_of(part: Any, given: Mapping[str, Any], folder: Path | None) -> dict[st
     return facts | {"card_source": {key: name for name, held in sources.items() for key in held if key != "id"}}
 
 
+def combined(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One card for all models of a pipeline: what a limit must hold for all of them; None where one says nothing."""
+    if len(cards) == 1:
+        return dict(cards[0])
+    card: dict[str, Any] = {"licences": [c.get("licence") for c in cards]}
+    card |= {"id": " + ".join(ids)} if (ids := [c["id"] for c in cards if c.get("id")]) else {}
+    if all(card["licences"]):
+        card["licence"] = " + ".join(dict.fromkeys(card["licences"]))
+    if all(c.get("languages") for c in cards):
+        spoken = [set(c["languages"]) for c in cards if "multilingual" not in c["languages"]]
+        card["languages"] = sorted(set.intersection(*spoken)) if spoken else ["multilingual"]
+    for key, join in (("price_per_million_tokens", sum), ("parameters", sum), ("model_bytes", sum)):
+        values = [c.get(key) for c in cards]
+        card[key] = None if any(v is None for v in values) else join(values)
+    limits = [c.get("max_tokens") for c in cards]
+    if all(limit is not None for limit in limits):
+        card["max_tokens"] = min((limit for limit in limits if limit), default=0)  # 0: of any length
+    trained = [c["training_sets"] for c in cards if c.get("training_sets")]
+    card |= {"training_sets": sorted({name for names in trained for name in names})} if trained else {}
+    return card | ({"remote_code": True} if any(c.get("remote_code") for c in cards) else {})
+
+
 def trained_on(card: Mapping[str, Any], evalset: EvalSet) -> str:
     """The warning that a model saw this set in its training, by the set's `public` name, else its own; else empty.
 

@@ -15,14 +15,16 @@ from harness.types import Comparison, Floats, Inapplicable
 _A_CENTROID = 256  # documents, as faiss has it
 _TRAINED_ON = 2**16
 _MOST_BITS = 12
+_FEWEST = 39  # documents a centroid, as faiss asks for
 _BY_PRODUCT = 16  # dimensions of a piece from which faiss encodes many rows by one matrix product
 
 
 class FittedCodebooks:
     """A trained, empty faiss IndexPQ; a query's product with a decoded document is the asymmetric one (ADC)."""
 
-    def __init__(self, index: Any) -> None:
+    def __init__(self, index: Any, trained_on: int) -> None:
         self.index = index
+        self.trained_on = trained_on
 
     @property
     def overhead_bytes(self) -> int:
@@ -55,6 +57,17 @@ class FittedCodebooks:
         """Queries as they are."""
         return queries
 
+    @property
+    def warning(self) -> str:
+        """What a reader must know where there are so few documents that centroids all but copy them; else empty."""
+        centroids = self.index.pq.ksub
+        if self.trained_on >= _FEWEST * centroids:
+            return ""
+        return (
+            f"{centroids} centroids were trained on {self.trained_on} documents: with fewer than "
+            f"{_FEWEST * centroids} they all but copy the corpus, so this score is too good"
+        )
+
     def deployed(self, documents: Floats, comparison: Comparison) -> Deployed | None:
         """A filled faiss IndexPQ; None for manhattan."""
         return None if comparison == "manhattan" else self.serving(self.encode(documents), comparison)
@@ -80,7 +93,7 @@ def codebooks(documents: Floats, m: int, nbits: int) -> FittedCodebooks:
     quiet(index.pq)
     with one_thread():
         index.train(documents)
-    return FittedCodebooks(index)
+    return FittedCodebooks(index, len(documents))
 
 
 def quiet(pq: Any) -> None:

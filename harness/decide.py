@@ -11,7 +11,7 @@ import numpy as np
 from harness.candidates import Candidate, breaches, candidates, check_comparable
 from harness.narrative import caveats, not_measured, sentence
 from harness.policy import Policy, read_policy
-from harness.ruling import Field, Verdict, field_of, rule, usable
+from harness.ruling import LEAST_QUERIES, Field, Verdict, field_of, rule, usable
 from harness.sensitivity import changes, stability
 from harness.stats import Paired, paired, queries_needed
 from harness.table import Sweep
@@ -23,6 +23,7 @@ DECIDED, INSUFFICIENT, NOTHING, BIASED, INCOMPLETE, SAMPLED = (
     "sub-sampled",
 )  # fmt: skip
 _JUDGED_GAP = 0.10
+_ONE_SIDED, _POWER = 1.645, 0.842  # z(95 %), z(80 %)
 
 
 def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
         "reference": field.members[verdict.reference].id if verdict else None,
         "candidates": entries,
         "funnel": _funnel(sweep, found, over, verdict),
-        "queries_needed": 0 if refused else _needed(field, verdict, policy),
+        "queries_needed": min((n for e in entries if (n := e["queries_to_settle"]) and not refused), default=0),
         "same_pick": stability(field, policy) if pick else [],
         "changes": changes(field, verdict, policy, tuple(sweep.manifest["evalsets"])) if verdict and pick else [],
         "evalsets": {k: {n: v[n] for n in _ABOUT} for k, v in sweep.manifest["evalsets"].items()},
@@ -111,14 +112,16 @@ def _entry(c: Candidate, field: Field, verdict: Verdict | None, over: Sequence[A
         "id": c.id, "label": c.label, **c.labels, "costs": dict(c.costs), "docs_per_s": c.facts["docs_per_s"],
         "score": _mean(c, field), "scores": {t: float(s.mean()) for t, s in c.scores.items()},
         "judged_at_10": c.facts["judged_at_10"], "condensed": c.facts["condensed"], "warnings": c.facts["warnings"],
+        "stages": c.facts["stages"],
         "card": dict(c.card), "breaches": [b.text for b in over], "difference": None, "proven": False,
-        "why_not": c.lost,
+        "why_not": c.lost, "queries_to_settle": 0,
     }  # fmt: skip
     position = next((i for i, m in enumerate(field.members) if m.id == c.id), None)
     if position is None or verdict is None:
         return entry | {"why_not": c.lost or "; ".join(entry["breaches"])}
     entry |= _compared(field, verdict, position, policy)
-    return entry | {"why_not": _why_not(entry, verdict, position, policy)}
+    entry["queries_to_settle"] = _to_settle(field, verdict, position, policy)
+    return entry | {"why_not": _why_not(entry, field, verdict, position, policy)}
 
 
 def _mean(c: Candidate, field: Field) -> float | None:
@@ -171,7 +174,7 @@ def _verdict(low: float, high: float, margin: float) -> str:
     return "reference better" if high < 0 else "inconclusive"
 
 
-def _why_not(entry: Mapping[str, Any], verdict: Verdict, i: int, policy: Policy) -> str:
+def _why_not(entry: Mapping[str, Any], field: Field, verdict: Verdict, i: int, policy: Policy) -> str:
     if i == verdict.pick:
         return ""
     if not verdict.proven[i]:
@@ -179,8 +182,17 @@ def _why_not(entry: Mapping[str, Any], verdict: Verdict, i: int, policy: Policy)
         if low > -margin:
             return f"an eval set marked guard may lose more than {2 * margin:g}"
         return f"could be {-low:.3f} worse than the reference; the margin is {margin:g}"
-    tied = f"dearer than the pick by {', then '.join(limit(key) for key in policy.order)}"
-    return f"proven within the margin, but {tied}"
+    return f"proven within the margin, but {_dearer(field, verdict, i, policy)}"
+
+
+def _dearer(field: Field, verdict: Verdict, i: int, policy: Policy) -> str:
+    """What put this candidate behind the pick: the first cost of the order that differs, the score, or the name."""
+    own, best = field.members[i].costs, field.members[verdict.pick].costs
+    for key in policy.order:
+        if own[key] != best[key]:
+            return f"its {limit(key)} is not known" if own[key] is None else f"dearer than the pick by {limit(key)}"
+    lower = verdict.difference[i] < verdict.difference[verdict.pick]
+    return f"costs as much as the pick and scores {'lower' if lower else 'the same; the pick comes first by name'}"
 
 
 def _funnel(
@@ -197,21 +209,30 @@ def _funnel(
     }
 
 
-def _needed(field: Field, verdict: Verdict | None, policy: Policy) -> int:
-    """Queries at which the narrowest open question would be settled; 0 where nothing is open or it cannot be said.
+def _to_settle(field: Field, verdict: Verdict, i: int, policy: Policy) -> int:
+    """Queries at which it would be shown that this candidate lies within the margin, or that it does not.
 
-    An open difference is told from the margin by its distance to it, as observed; what the queries at hand did not
-    settle takes more of them.
+    0 where that is not open, where the candidate is no cheaper than the pick, and where it cannot be said. The interval
+    at hand, which holds for all candidates at once, narrows with the root of the queries; 80 % power comes on top.
     """
-    if verdict is None:
+    bounds, gap = verdict.bounds, float(verdict.difference[i]) + policy.margin
+    decided = verdict.proven[i] or verdict.lost[i] or bounds.high[i] <= -policy.margin
+    guard_alone = bounds.one_sided[i] > -policy.margin
+    error = _error([paired(s[i], s[verdict.reference]) for s in field.sets], field)
+    if decided or guard_alone or field.costs[i] >= field.costs[verdict.pick] or not gap or not np.isfinite(error):
         return 0
-    unsettled = ~verdict.proven & ~verdict.lost & (verdict.bounds.high > -policy.margin)
-    found = []
-    for i in np.flatnonzero(unsettled):
-        spread = _pooled([paired(s[i], s[verdict.reference]) for s in field.sets], field)
-        found.append(queries_needed(spread, abs(float(verdict.difference[i]) + policy.margin)))
-    scored = sum(s.shape[1] for s in field.sets)
-    return max(scored + 1, min(known)) if (known := [n for n in found if n]) else 0
+    sizes = [s.shape[1] for s in field.sets]
+    least = max(1.0, LEAST_QUERIES / min(sizes))
+    width = verdict.difference[i] - bounds.one_sided[i] if gap > 0 else bounds.high[i] - verdict.difference[i]
+    wide = _ONE_SIDED * error if least > 1 else float(width)  # of fewer queries no interval is made
+    return int(np.ceil(sum(sizes) * max(least, ((wide + _POWER * error) / gap) ** 2)))
+
+
+def _error(pairs: Sequence[Paired], field: Field) -> float:
+    """Standard error of the weighted mean difference: the sets are independent, so their variances add."""
+    shares = np.asarray(field.weights) / sum(field.weights)
+    parts = [w * p.sd / np.sqrt(s.shape[1]) for w, p, s in zip(shares, pairs, field.sets, strict=True)]
+    return float(np.sqrt(np.sum(np.square(parts))))
 
 
 def _main(sweep: Sweep) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from harness.courier import Again, TooLarge
 from harness.secret import Secret
@@ -18,6 +20,9 @@ from harness.types import HarnessError, Unavailable
 
 _WORDS = 150  # characters of a server's own words in a message
 _READ = 20_000  # bytes of an error body
+_PIECE = 2**16
+_LARGEST = 256 * 2**20  # bytes of an answer: 2,048 vectors of 4,096 numbers are about 180 MiB
+_LONGEST = 3  # times `timeout_s`, for an answer that keeps coming and does not end
 _TOO_LARGE = re.compile(
     r"token|length|context|batch size|too (long|large|big|many)|at most \d+ (requests|inputs)", re.I
 )
@@ -39,7 +44,8 @@ def checked_url(base_url: str) -> str:
 class Endpoint:
     """POST requests to addresses below `base_url`, from any number of threads; proxies as the environment says.
 
-    The key goes out as a bearer token. Redirects are not followed, since the key would go with them.
+    The key goes out as a bearer token. Redirects are not followed, since the key would go with them. A try ends after
+    `timeout_s` seconds of silence, and after three times as many where an answer drips in and has not ended.
     """
 
     def __init__(self, name: str, base_url: str, secret: Secret, timeout_s: float) -> None:
@@ -55,35 +61,58 @@ class Endpoint:
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The answer's JSON. Again where another try may do, TooLarge, or the error for the user."""
-        where = f"{self.name}: {self.url}"
+        where, ends = f"{self.name}: {self.url}", time.monotonic() + _LONGEST * self.timeout_s
         try:
-            response = self._session.post(
-                f"{self.url}/{path}", json=body, timeout=self.timeout_s, allow_redirects=False
-            )
-        except requests.Timeout as error:
-            advice = "raise timeout_s or lower max_batch"
-            raise Again(f"{where} gave no answer within {self.timeout_s:g} s; {advice}", 0, _TRIES_LATE) from error
-        except requests.RequestException as error:
+            with self._session.post(
+                f"{self.url}/{path}", json=body, timeout=self.timeout_s, allow_redirects=False, stream=True
+            ) as response:
+                content = self._content(where, response, ends)
+        except (requests.Timeout, ReadTimeoutError) as error:
+            raise _late(f"{where} gave no answer within {self.timeout_s:g} s") from error
+        except (requests.RequestException, HTTPError) as error:
             raise Again(f"{where} cannot be reached: {_cause(error)}", 0, 0 if self._met else _TRIES_UNMET) from error
         self._met = True
         if response.status_code >= 300:
-            said = said_in(response.content, self.secret)
+            said = said_in(content, self.secret)
             raise refusal(where, response.status_code, said, waiting(response.headers.get("Retry-After", "")))
-        return self._json(where, response)
+        return self._json(where, content)
 
     def _signed(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self.secret:
             request.headers["Authorization"] = f"Bearer {self.secret.revealed()}"
         return request
 
-    def _json(self, where: str, response: requests.Response) -> Any:
-        if response.content.lstrip().startswith(b"<"):
-            said = said_in(response.content, self.secret)
+    def _content(self, where: str, response: requests.Response, ends: float) -> bytes:
+        """The body, or the beginning of an error's; `ends`: when it must have come, by the monotonic clock."""
+        read = getattr(response.raw, "read1", response.raw.read)  # read1 hands out what has come; urllib3 1 has none
+        found, failed = bytearray(), response.status_code >= 300
+        while piece := read(_PIECE, decode_content=True):
+            found += piece
+            if failed and len(found) >= _READ:
+                break
+            if len(found) > _LARGEST:
+                raise HarnessError(f"{where} answers with more than {_LARGEST // 2**20} MiB; lower max_batch")
+            if time.monotonic() > ends:
+                raise _late(f"{where} began an answer and did not end it within {_LONGEST * self.timeout_s:g} s")
+        return bytes(found)
+
+    def _json(self, where: str, content: bytes) -> Any:
+        start = content.lstrip()[:1]
+        if start == b"<":
+            said = said_in(content, self.secret)
             raise HarnessError(f"{where} answers with a web page{said}; is base_url the address of the API (.../v1)?")
         try:
-            return json.loads(response.content)
-        except ValueError as error:
-            raise Again(f"{where} answers with broken JSON after {len(response.content):,} bytes") from error
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            broken = f"{where} answers with broken JSON after {len(content):,} bytes"
+            if start in (b"{", b"["):
+                raise Again(broken) from error
+            advice = "check base_url: it should end in /v1 for most servers"
+            raise Again(f"{broken}{said_in(content, self.secret)}; {advice}", 0, _TRIES_UNMET) from error
+
+
+def _late(message: str) -> Again:
+    return Again(f"{message}; raise timeout_s or lower max_batch", 0, _TRIES_LATE)
 
 
 def refusal(where: str, status: int, said: str, wait_s: float = 0.0) -> HarnessError:

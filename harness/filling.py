@@ -24,13 +24,14 @@ class Asked(NamedTuple):
     """Distinct texts that shelves are to hold.
 
     keys: S16 [n] ascending; at: int64 [n], where each text first stands among those asked for; lengths: int64 [n] in
-    characters; needed: bool [n] for each shelf.
+    characters; needed: bool [n] for each shelf; group: int64 [n], texts that are better computed together share one.
     """
 
     keys: Keys
     at: NDArray[np.int64]
     lengths: NDArray[np.int64]
     needed: Mapping[Shelf, NDArray[np.bool_]]
+    group: NDArray[np.int64]
 
     def lacks(self, tell: Tell) -> dict[Shelf, NDArray[np.bool_]]:
         """bool [n] for each shelf: what it needs and does not hold."""
@@ -44,11 +45,17 @@ class Asked(NamedTuple):
 Make = Callable[[NDArray[np.int64], list[Shelf]], Mapping[Shelf, Vectors]]
 
 
-def asked_for(keys: Keys, lengths: Iterable[int], needed: Mapping[Shelf, NDArray[np.bool_]]) -> Asked:
-    """Equal keys made one text, which a shelf needs that needs any of them; keys S16 [n], `needed` bool [n]."""
+def asked_for(
+    keys: Keys, lengths: Iterable[int], needed: Mapping[Shelf, NDArray[np.bool_]], groups: Keys | None = None
+) -> Asked:
+    """Equal keys made one text, which a shelf needs that needs any of them; keys S16 [n], `needed` bool [n].
+
+    groups: S16 [n], what is computed together has one name; None: nothing is.
+    """
     distinct, at, which = np.unique(keys, return_index=True, return_inverse=True)
     found = {shelf: np.bincount(which[mask], minlength=len(at)) > 0 for shelf, mask in needed.items()}
-    return Asked(distinct, at, np.fromiter(lengths, dtype=np.int64, count=len(keys))[at], found)
+    group = np.zeros(len(at), dtype=np.int64) if groups is None else np.unique(groups[at], return_inverse=True)[1]
+    return Asked(distinct, at, np.fromiter(lengths, dtype=np.int64, count=len(keys))[at], found, group)
 
 
 def fill(asked: Asked, small: bool, make: Make, tell: Tell, origin: str) -> None:
@@ -77,25 +84,29 @@ def fill(asked: Asked, small: bool, make: Make, tell: Tell, origin: str) -> None
 
 
 def store_batches(asked: Asked, small: bool) -> Iterator[NDArray[np.int64]]:
-    """Positions of the texts, the longest first, cut into what is computed between two writes.
+    """Positions of the texts, group by group and the longest first, cut into what is computed between two writes.
 
-    `small` batches are for texts that take much memory or whose vectors do not depend on their neighbours.
+    A group is cut only where it is too large by itself. `small` batches are for texts that take much memory or whose
+    vectors do not depend on their neighbours.
     """
-    order = np.argsort(-asked.lengths, kind="stable")  # texts of one length stay in the order of their keys
+    order = np.lexsort((-asked.lengths, asked.group))  # texts of one length stay in the order of their keys
+    group = asked.group[order]
     before = np.cumsum(asked.lengths[order]) - asked.lengths[order]
     start = 0
     while start < len(order):
         full = int(np.searchsorted(before, before[start] + (_SIGN_CHARACTERS if small else _STORE_CHARACTERS)))
         stop = max(start + 1, min(start + _STORE_TEXTS, full))
+        first = int(np.searchsorted(group, group[stop])) if stop < len(order) else stop  # of the group that is cut
+        stop = first if first > start else stop
         yield order[start:stop]
         start = stop
 
 
 def pieces(lengths: Sequence[int]) -> Iterator[slice]:
     """The texts of a store batch in runs of some characters, so that a slow model shows that it works."""
-    ends = np.cumsum(lengths) // _SIGN_CHARACTERS
-    for name in np.unique(ends):
-        at = np.flatnonzero(ends == name)
+    starts = (np.cumsum(lengths) - lengths) // _SIGN_CHARACTERS  # a small store batch is one piece
+    for name in np.unique(starts):
+        at = np.flatnonzero(starts == name)
         yield slice(int(at[0]), int(at[-1]) + 1)
 
 

@@ -65,14 +65,15 @@ class Timing(NamedTuple):
 class Sketch(NamedTuple):
     """What there is to forecast from.
 
-    pending: variants without a record; timings: groups of measurements; widths: dimensions of models by encoder
-    identity; item_bytes: of a stored component.
+    pending: variants without a record; failed: how many of those remembered did; timings: groups of measurements;
+    widths: dimensions of models by encoder identity; item_bytes: of a stored component.
     """
 
     sweep: str
     headline: str
     pending: Mapping[str, Variant]
     remembered: int
+    failed: int
     failures: Sequence[Failure]
     steps: Sequence[Step]
     evalsets: Mapping[str, EvalSet]
@@ -90,7 +91,8 @@ def forecast(sketch: Sketch) -> str:
     }
     run = {key: v for key, v in sketch.pending.items() if key not in refused}
     lines = [sketch.headline, *_grid(sketch.pending.values())]
-    lines.append(f"remembered  {sketch.remembered}, to run {len(run)}, not applicable {len(refused)}")
+    again = f" ({sketch.failed} failed; retry=failed tries them again)" if sketch.failed else ""
+    lines.append(f"remembered  {sketch.remembered}{again}, to run {len(run)}, not applicable {len(refused)}")
     lines += _listed(run.values()) if len(run) <= _LISTED else []
     lines += _grouped(refused, sketch.pending)
     lines += [f"  {f.status}: {f.labels['model']} on {f.task}: {f.reason}" for f in sketch.failures]

@@ -154,7 +154,7 @@ class StoredVectors:
             made = [e._replace(vectors=tuple(e.vectors[poolings.index(p)] for p in sound)) for e in made]
             made, poolings = [*made, checked(encoded, len(texts[piece]), several)], sound
             self.tell(Working(sum(map(len, texts[piece]))))
-        return joined(made, poolings)
+        return joined(made, poolings, texts)
 
     def _demands(self, encoder: Encoder, evalset: EvalSet) -> dict[Role, _Demands]:
         """What the planned needs ask of an eval set: whole documents, passages, or both, and the queries."""

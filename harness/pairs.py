@@ -15,10 +15,14 @@ from harness.types import Floats, HarnessError, Said, Vectors, Working
 
 
 class Pairs:
-    """The scores that one model gave. `opened` loads it; `small` cuts small store batches, see `store_batches`."""
+    """The scores that one model gave; `opened` loads it.
 
-    def __init__(self, home: Home, opened: Callable[[], OpenReranker], small: bool, tell: Tell) -> None:
-        self.home, self.opened, self.small, self.tell = home, opened, small, _alive(tell)
+    `independent`: what stands beside a pair does not change its score. The pairs of a query then come together, as
+    services take them, in small store batches.
+    """
+
+    def __init__(self, home: Home, opened: Callable[[], OpenReranker], independent: bool, tell: Tell) -> None:
+        self.home, self.opened, self.independent, self.tell = home, opened, independent, _alive(tell)
 
     def scores(self, queries: Sequence[str], documents: Sequence[str]) -> Floats:
         """float32 [n] of parallel texts; what the store lacks is scored, each pair once, and kept."""
@@ -32,8 +36,9 @@ class Pairs:
             return {shelf: Vectors(scores[:, None], none, none)}
 
         def once() -> None:
-            asked = asked_for(keys, _lengths(queries, documents), {shelf: np.ones(len(keys), dtype=bool)})
-            fill(asked, self.small, make, self.tell, "")
+            groups = text_keys("", queries) if self.independent else None
+            asked = asked_for(keys, _lengths(queries, documents), {shelf: np.ones(len(keys), dtype=bool)}, groups)
+            fill(asked, self.independent, make, self.tell, "")
 
         return kept(shelf, keys, [once, once, once], self.tell).rows.reshape(-1)
 

@@ -14,7 +14,7 @@ from harness.ranking import best, stacked
 from harness.types import Doubles, HarnessError, Ints, Ranking
 
 _SUMMED = ("bytes_per_doc", "pairs_per_query")
-_SHARES = ("documents_cut", "tokens_cut")
+_SHARES = ("documents_cut", "tokens_cut", "pairs_cut", "pair_tokens_cut")
 
 
 class Scorer(Protocol):
@@ -60,7 +60,9 @@ class TwoStage:
 
     def score(self, candidates: Ints) -> Doubles:
         """Those of the second stage."""
-        return self.stages[1].score(candidates)
+        scores = self.stages[1].score(candidates)
+        self._tell()
+        return scores
 
     def probe(self, query: int, k: int, lap: Lap) -> Ints:
         """Both stages for one query, each with its own laps."""

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from harness.assembly import Assembly, combined
+from harness.account import check_cap
+from harness.assembly import Assembly
+from harness.cards import combined
 from harness.grid import pruned
 from harness.labels import labels_of
 from harness.launch import Job
@@ -89,6 +91,7 @@ def common_config(jobs: Sequence[Job]) -> dict[str, Any]:
         raise HarnessError(f"retry={config['retry']}: expected failed, or leave it out")
     if config["store_dtype"] not in ("float32", "float16"):
         raise HarnessError(f"store_dtype={config['store_dtype']}: expected float32 or float16")
+    check_cap(config["max_cost"])
     return config
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -10,7 +11,12 @@ from harness.svg import TONES, inline_svg
 from harness.wording import signed
 
 SERIES = tuple(f"s{i}" for i in range(8))
-_SHAPES = {"float32": "o", "int8": "s", "binary": "D", "float16": "^"}
+_SHAPES = {
+    "float32": ("o", "circle"), "float16": ("^", "triangle"), "bfloat16": ("<", "triangle to the left"),
+    "int8": ("s", "square"), "uint8": ("h", "hexagon"), "int4": ("p", "pentagon"), "binary": ("D", "diamond"),
+    "pq": ("P", "plus"), "opq": ("X", "cross"), "-": ("v", "triangle pointing down"),
+}  # fmt: skip
+_OTHER = ("*", "star")
 _CHARACTER = 6.1  # width of a typical letter at 11 px, for placing labels
 
 
@@ -61,12 +67,26 @@ class Scales(NamedTuple):
 
 
 def shape_of(quantization: str) -> str:
-    """Marker of a quantization; its rescored form has the same one."""
-    return _SHAPES.get(quantization.split("+")[0], "v")
+    """Marker of a quantization; its rescored form, and one with its own parameters, has the same one."""
+    return _SHAPES.get(_method(quantization), _OTHER)[0]
+
+
+def legend(quantizations: Iterable[str]) -> str:
+    """What each mark stands for, of those that these quantizations have: `circle: float32; square: int8`."""
+    methods = {_method(q) for q in quantizations}
+    named = [f"{word}: {'nothing to quantize' if m == '-' else m}" for m, (_, word) in _SHAPES.items() if m in methods]
+    others = sorted(methods - set(_SHAPES))
+    return "; ".join([*named, f"{_OTHER[1]}: {', '.join(others)}"] if others else named)
+
+
+def _method(quantization: str) -> str:
+    return quantization.split("+")[0].split(" ")[0]
 
 
 def shorten(text: str, most: int) -> str:
-    """At most `most` characters, cut in the middle, where labels differ least."""
+    """At most `most` characters: without what a pipeline holds in brackets, then cut in the middle."""
+    if len(text) > most:
+        text = re.sub(r"(?<=\w)\(.+?\)(?= |$)", "(…)", text)
     if len(text) <= most:
         return text
     head = (most - 1) // 2

@@ -40,6 +40,7 @@ def plan_sweep(jobs: Sequence[Job], watch: Watch, probe: bool = True) -> str:
             headline=headline(run),
             pending=pending,
             remembered=len(run.by_key) - len(pending),
+            failed=len([k for k in run.by_key if (known := run.records.get(k)) and known.status == "failed"]),
             failures=run.plan.failures,
             steps=steps,
             evalsets={name: task.evalset for name, task in run.tasks.items()},

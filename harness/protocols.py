@@ -101,6 +101,17 @@ class Reranker(Protocol):
         ...
 
 
+@runtime_checkable
+class PairCounting(Protocol):
+    """A reranker that knows how long pairs are before its cut, and what of the model's own is `overridden`."""
+
+    def pair_tokens(self, queries: Sequence[str], documents: Sequence[str]) -> Ints:
+        """int32 [n], special tokens counted, without loading weights; Inapplicable where it is not known."""
+        ...
+
+    def overridden(self) -> Sequence[str]: ...
+
+
 class VectorSource(Protocol):
     """Where retrievers get vectors: the store, filled by forward passes where something is missing.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from harness.wording import ABSENT, limit, metric, number, percent, score, set_name, signed, size, whole
+from harness.wording import ABSENT, counted, limit, metric, number, percent, score, set_name, signed, size, whole
 
 Values = Mapping[str, Any]
 _MONTHS = 6
@@ -68,6 +68,9 @@ def _decision(decision: Values, _: Values) -> str:
             lines.append(f"About {needed} queries would settle it; {scored} were scored.")
         return "\n".join(lines)
     lines.append(f"{_plain(pick['label'])}: {_numbers(decision, pick)}")
+    if pick["stages"]:
+        spent = "; ".join(f"{_plain(task)}: {_plain(text)}" for task, text in pick["stages"].items())
+        lines.append(f"Where a query's time goes (median ms of each stage): {spent}.")
     share = next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), None)
     if share is not None:
         lines.append(f"In {percent(share)} of query resamples the whole procedure picks the same.")
@@ -113,8 +116,9 @@ def _context(decision: Values, manifest: Values) -> str:
     ]
     m = manifest["machine"]
     place = f"{m['processor']}, {m['cores']} cores, {m['memory_gb']} GB, accelerator: {m['accelerator']}"
-    plural = "" if len(sets) == 1 else "s"
-    asked = f"{whole(decision['funnel']['candidates'])} candidates were asked for, on {len(sets)} eval set{plural}:"
+    found = decision["funnel"]["candidates"]
+    were = f"{counted(found, 'candidate')} {'was' if found == 1 else 'were'}"
+    asked = f"{were} asked for, on {counted(len(sets), 'eval set')}:"
     return f"{asked}\n\n{_bullets(sets, '* none')}\n\nThe machine: {_plain(place)}."
 
 
@@ -145,9 +149,10 @@ def _funnel(decision: Values, _: Values) -> str:
     f = decision["funnel"]
     end = "The cheapest of them is the pick." if decision["pick"] else "None was picked."
     return (
-        f"{whole(f['variants'])} configurations are {whole(f['candidates'])} candidates, batch size aside. "
-        f"{whole(f['with_result'])} finished on every eval set, {whole(f['within_limits'])} meet every limit, "
-        f"{whole(f['proven'])} are shown to lie within the margin. {end}"
+        f"{counted(f['variants'], 'configuration')} {'is' if f['variants'] == 1 else 'are'} "
+        f"{counted(f['candidates'], 'candidate')}, batch size aside. {whole(f['with_result'])} finished on every eval "
+        f"set, {whole(f['within_limits'])} {'meets' if f['within_limits'] == 1 else 'meet'} every limit, "
+        f"{whole(f['proven'])} {'is' if f['proven'] == 1 else 'are'} shown to lie within the margin. {end}"
     )
 
 
@@ -168,8 +173,10 @@ def _compared(decision: Values, _: Values) -> str:
         for e in entries
     ]
     left = len(decision["candidates"]) - len(entries)
-    rest = f"\n\n{left} lower-scoring candidates are in decision.json and on the page." if left else ""
-    return _table(heads, lines) + rest
+    rest = (
+        f"{counted(left, 'lower-scoring candidate')} {'is' if left == 1 else 'are'} in decision.json and on the page."
+    )
+    return _table(heads, lines) + (f"\n\n{rest}" if left else "")
 
 
 def _change(decision: Values, _: Values) -> str:

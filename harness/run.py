@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, NamedTuple
 
 from harness.assembly import Assembly
@@ -44,7 +45,7 @@ _WIDTH = 384  # of a model that does not say it, to see whether a disk is far to
 class Ground(NamedTuple):
     """What stands before there is a plan: options, data, devices, where records lie, who watches.
 
-    `others` are eval sets that something is fitted on and nothing scored.
+    `others` are eval sets that something is fitted on and nothing scored; `name` is of this run alone.
     """
 
     config: Mapping[str, Any]
@@ -53,6 +54,7 @@ class Ground(NamedTuple):
     folder: Path
     watch: Watch
     others: Mapping[str, EvalSet]
+    name: str
 
     @property
     def store(self) -> Path:
@@ -113,7 +115,7 @@ class Run:
         desk = Desk(self.hear, self.watch.tick, logs, len(ground.devices))
         setup = Setup(
             ground.store, config["store_dtype"], ground.devices, self.plan.needs(), self.tasks, config["timing"],
-            ground.others,
+            logs / f"account-{ground.name}.json", ground.others,
         )  # fmt: skip
         with closing(executor.run(batches, setup, desk)) as outcomes:
             for done in outcomes:
@@ -166,7 +168,7 @@ def ground_of(jobs: Sequence[Job], watch: Watch) -> Ground:
     sets = {name: sampled(load_task(name, folders), *limits) for name in names}
     tasks = {name: Task(evalset, tasktype_of(jobs[0], evalset)) for name, evalset in sets.items()}
     others = {name: load_task(name, folders) for name in sorted(set().union(*map(other_sets, jobs)))}
-    return Ground(config, tasks, devices, Path(config["results_dir"]) / sweep_name(jobs), watch, others)
+    return Ground(config, tasks, devices, Path(config["results_dir"]) / sweep_name(jobs), watch, others, token_hex(4))
 
 
 def _task_folders(config: Mapping[str, Any]) -> list[Path]:

@@ -13,7 +13,7 @@ from harness.courier import Answer, Courier, Job, Limits
 from harness.endpoint import checked_url
 from harness.parts import place
 from harness.protocols import Pooling
-from harness.types import Encoded, Inapplicable, Ints, Role, Traits
+from harness.types import Encoded, HarnessError, Inapplicable, Ints, Role, Traits
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,13 @@ class Service:
     input; an empty text is sent as one blank, since most services refuse an empty one.
 
     A request holds at most `max_batch` texts and about `batch_tokens` tokens, `concurrency` of them are under way at
-    once, each is tried up to `tries` times, and `timeout_s` seconds of silence end a try. Before a request would take
-    the process past `max_cost` dollars at `price` dollars a million tokens, it stops (0: no cap). None of these
-    decides a vector.
+    once, each is tried up to `tries` times, and `timeout_s` seconds of silence end a try (see `Endpoint`). Before a
+    request would take the run, with all its processes, past `max_cost` dollars at `price` dollars a million tokens, it
+    stops (0: no cap); see `Account`. None of these decides a vector.
     """
 
-    independent: ClassVar[bool] = True  # a vector does not depend on the texts beside it, so answers are stored at once
+    # A vector does not depend on the texts beside it, so answers are stored every 100,000 characters.
+    independent: ClassVar[bool] = True
 
     id: str
     base_url: str = ""
@@ -49,6 +50,9 @@ class Service:
 
     def __post_init__(self) -> None:
         checked_url(self.base_url)
+        for name in ("price", "max_cost"):
+            if not getattr(self, name) >= 0:  # NaN is not either, and would be no cap
+                raise HarnessError(f"{name}={getattr(self, name):g}: expected a number of at least 0")
 
     def traits(self) -> Traits:
         """No token states; a warning that the weights may change unseen."""

@@ -58,6 +58,7 @@ class Shelf:
         self._sound: set[str] = set()
         self._index: _Index | None = None
         self._own: set[str] = set()
+        self._written = 0  # dimensions of what was appended here and may not have been read yet
 
     @property
     def width(self) -> int:
@@ -98,7 +99,9 @@ class Shelf:
         """
         if not len(keys):
             return
-        self._check_width(vectors.rows.shape[1])
+        width = vectors.rows.shape[1]
+        self._check_width(width, self._known_width() or self._written)
+        self._written = width
         self._own.add(write_shard(self.folder, keys, vectors, self.dtype, origin))
 
     def joined(self) -> bool:
@@ -122,12 +125,11 @@ class Shelf:
     def _known_width(self) -> int:
         return next((shard.head.d for shard in self._shards.values()), 0)
 
-    def _check_width(self, width: int) -> None:
-        known = self._known_width()
+    def _check_width(self, width: int, known: int) -> None:
         if known not in (0, width):
             raise HarnessError(
-                f"{self.folder} has vectors of {known} and of {width} dimensions: the model behind "
-                f"this name has changed. Delete that folder, or set store_dir="
+                f"{self.folder} has vectors of {known} and of {width} dimensions: the model behind this "
+                "name has changed, or its endpoint serves several. Check it, then delete that folder or set store_dir="
             )
 
     def _listed(self) -> set[str]:
@@ -148,7 +150,7 @@ class Shelf:
         if shard is None or shard.head.dtype != self.dtype:
             self._drop(path)
             return
-        self._check_width(shard.head.d)
+        self._check_width(shard.head.d, self._known_width())
         self._shards[path.name] = shard
 
     def _drop(self, path: Path) -> None:

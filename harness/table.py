@@ -11,6 +11,7 @@ import numpy as np
 from harness.store import Records, read_json
 from harness.timing import latency
 from harness.types import HarnessError, Record
+from harness.wording import metric
 
 Row = dict[str, Any]
 KEYS = (
@@ -23,8 +24,8 @@ MORE = (
     "precision_at_10", "hit_rate_at_10", "ndcg_condensed_at_10", "overlap_at_10", "tie_lowest", "tie_highest",
     "query_p95_ms_upper", "query_p95_ms_spread", "encode_p50_ms", "search_p50_ms", "first_query_ms", "documents_cut",
     "rescoring_bytes", "device", "reduction", "prompt", "chunking", "variance_kept", "index_recall_at_10",
-    "index_build_s", "passages_per_doc", "pairs_per_query", "stages_p50_ms", "native_difference", "main", "reason",
-    "warnings", "sample",
+    "index_build_s", "passages_per_doc", "pairs_per_query", "pairs_cut", "stages_p50_ms", "native_difference", "main",
+    "reason", "warnings", "sample",
 )  # fmt: skip
 
 
@@ -68,21 +69,26 @@ def rows(sweep: Sweep) -> list[Row]:
     """One row a variant and eval set, failed, skipped and missing ones included; None where nothing was measured."""
     floats = _float_rankings(sweep)
     made = [_row(sweep, variant, floats) for variant in sweep.manifest["variants"]]
-    _compare_with_native(made)
+    _compare_with_native(made, [variant["dim"] for variant in sweep.manifest["variants"]])
     lost = [_empty(sweep, failure) | failure for failure in sweep.manifest["unplanned"]]
     return made + lost
 
 
-def _compare_with_native(made: Sequence[Row]) -> None:
-    """Beside a pooling or prompt that is not the model's own, what that costs in the main metric, where both ran."""
+def _compare_with_native(made: Sequence[Row], asked: Sequence[Any]) -> None:
+    """Beside a pooling or prompt that is not `native`, what that costs in the main metric, where both ran.
+
+    asked: the dimension that each row was asked for; a pooling that joins two has another than native for the same.
+    """
+    good = [(row, dim) for row, dim in zip(made, asked, strict=True) if row["status"] == "ok"]
     for axis in ("pooling", "prompt"):
-        shared = [k for k in (*_LABELS, *_MORE_LABELS, "task", "batch_size") if k != axis]
-        native = {tuple(row[k] for k in shared): row for row in made if row[axis] == "native" and row["status"] == "ok"}
-        for row in made:
-            own = native.get(tuple(row[k] for k in shared))
-            if own is not None and row["status"] == "ok" and row[axis] not in ("native", "-", None):
+        shared = [k for k in (*_LABELS, *_MORE_LABELS, "task", "batch_size") if k not in (axis, "dim")]
+        native = {(dim, *(row[k] for k in shared)): row for row, dim in good if row[axis] == "native"}
+        for row, dim in good:
+            own = native.get((dim, *(row[k] for k in shared)))
+            if own is not None and row[axis] not in ("native", "-", None):
                 gap = row["native_difference"] = row["main_score"] - own["main_score"]
-                row["warnings"].append(f"{axis} {row[axis]}: {row['main']} {gap:+.3f} against the model's own")
+                told = f"{metric(row['main'])} {gap:+.3f} against {axis}=native"
+                row["warnings"].append(f"{row['model']}, {axis} {row[axis]}: {told}")
 
 
 def _empty(sweep: Sweep, labels: Mapping[str, Any]) -> Row:
@@ -142,6 +148,12 @@ def _stages(encoding: Sequence[float], search: Record) -> str:
     """`encode 8.31 + search 0.42`: the typical milliseconds of each stage of a query."""
     named = ({"encode": sum(encoding)} if encoding else {}) | stages(search)
     return " + ".join(f"{name} {ms:.3g}" for name, ms in named.items())
+
+
+def in_steps(stages_p50_ms: str | None) -> bool:
+    """Whether a query takes more than encoding and one search, from that text."""
+    names = {stage.rpartition(" ")[0] for stage in (stages_p50_ms or "").split(" + ")}
+    return bool(names - {"", "encode", "search"})
 
 
 def stages(search: Record) -> dict[str, float]:

@@ -17,12 +17,14 @@ from harness.types import EvalSet, HarnessError, Note
 from harness.wording import metric, set_name
 
 _TEXT_COLUMNS = {
-    "task": "eval set", "model": "model", "pooling": "pooling", "dim": "dim", "quantization": "quant.",
-    "batch_size": "batch", "ndcg_at_10": "nDCG@10", "recall_at_10": "R@10", "recall_at_100": "R@100",
-    "mrr_at_10": "MRR@10", "map_at_100": "MAP@100", "judged_at_10": "judged", "overlap_at_10": "overlap",
-    "query_p50_ms": "p50 ms", "query_p95_ms": "p95 ms", "docs_per_s": "docs/s", "bytes_per_doc": "B/doc",
-    "status": "status",
+    "task": "eval set", "model": "model", "retriever": "retriever", "pooling": "pooling", "dim": "dim",
+    "quantization": "quant.", "index": "index", "reduction": "reduction", "prompt": "prompt", "chunking": "chunking",
+    "device": "device", "batch_size": "batch", "ndcg_at_10": "nDCG@10", "recall_at_10": "R@10",
+    "recall_at_100": "R@100", "mrr_at_10": "MRR@10", "map_at_100": "MAP@100", "judged_at_10": "judged",
+    "overlap_at_10": "overlap", "query_p50_ms": "p50 ms", "query_p95_ms": "p95 ms", "docs_per_s": "docs/s",
+    "bytes_per_doc": "B/doc", "status": "status",
 }  # fmt: skip
+_WHERE_THEY_VARY = ("retriever", "index", "reduction", "prompt", "chunking", "device")
 _GUARDED = ("=", "+", "-", "@")
 
 
@@ -73,10 +75,16 @@ def _guarded(value: Any) -> Any:
 
 
 def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    shown = [k for k in _TEXT_COLUMNS if any(row[k] is not None for row in rows)]
-    if "status" in shown and all(row["status"] == "ok" for row in rows):
-        shown.remove("status")
+    shown = [k for k in _TEXT_COLUMNS if _tells(k, [row[k] for row in rows])]
     return [_TEXT_COLUMNS[k] for k in shown], [[_cell(k, row) for k in shown] for row in rows]
+
+
+def _tells(key: str, values: Sequence[Any]) -> bool:
+    """Whether a column says anything; of what is the same in most sweeps, only where the rows differ in it."""
+    if key == "status":
+        return any(value != "ok" for value in values)
+    known = {str(value) for value in values if value not in (None, "-")}
+    return len(known) > 1 if key in _WHERE_THEY_VARY else any(value is not None for value in values)
 
 
 def _cell(key: str, row: Row) -> str:

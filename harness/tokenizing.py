@@ -37,13 +37,27 @@ def untruncated(tokenizer: Any) -> Any:
 
 
 def folder_spans(folder: Path, texts: Sequence[str]) -> list[Ints]:
-    """`Encoder.spans` of a model folder; Inapplicable where its tokenizer cannot say where tokens lie.
+    """`Encoder.spans` of a model folder; Inapplicable where its tokenizer cannot say where tokens lie."""
+    return token_spans(_tokenizer_of(folder), texts)
 
-    A folder without tokenizer.json is asked through transformers, which turns most older formats into one.
+
+def folder_pair_tokens(folder: Path, queries: Sequence[str], documents: Sequence[str]) -> Ints:
+    """int32 [n], tokens of each pair, the special ones that a pair takes counted; Inapplicable as `folder_spans`.
+
+    Inapplicable too where the folder has a chat template, which puts words of its own around a pair.
     """
     home = transformer_of(folder)
+    if (home / "chat_template.jinja").exists() or settings(home / "tokenizer_config.json").get("chat_template"):
+        raise Inapplicable(f"{folder.name} reads pairs through a chat template, whose tokens are not counted")
+    encoded = _tokenizer_of(folder).encode_batch(list(zip(queries, documents, strict=True)))
+    return np.asarray([len(e.ids) for e in encoded], dtype=np.int32)
+
+
+def _tokenizer_of(folder: Path) -> Any:
+    """A folder without tokenizer.json is asked through transformers, which turns most older formats into one."""
+    home = transformer_of(folder)
     if (home / "tokenizer.json").exists():
-        return token_spans(read_tokenizer(home / "tokenizer.json"), texts)
+        return read_tokenizer(home / "tokenizer.json")
     from transformers import AutoTokenizer
 
     try:
@@ -53,7 +67,7 @@ def folder_spans(folder: Path, texts: Sequence[str]) -> list[Ints]:
         raise Inapplicable(f"{folder.name} has no tokenizer that can be read, use chunking=words: {why}") from error
     if tokenizer is None:
         raise Inapplicable(f"the tokenizer of {folder.name} does not say where tokens lie; use chunking=words")
-    return token_spans(tokenizer, texts)
+    return tokenizer
 
 
 def token_spans(tokenizer: Any, texts: Sequence[str]) -> list[Ints]:

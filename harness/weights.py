@@ -42,6 +42,8 @@ class Files:
     """
 
     unset: ClassVar[str] = "the model has no weights to read: give model.path=FOLDER or model.id=HUB_ID"
+    option: ClassVar[str] = "model.path="  # how a user writes the path
+    instead: ClassVar[str] = "model=local model.path=FOLDER"  # and a folder in place of a hub id
 
     id: str = place("")
     path: str = place("")
@@ -70,12 +72,12 @@ class Files:
     def folder(self) -> Path:
         """Where the files lie; Unavailable where they cannot be reached."""
         if self.path:
-            return local_folder(self.path)
+            return local_folder(self.path, self.option)
         if self.package and (folder := inside_package(self.package)):
             return folder
         if not self.id:
             raise HarnessError(self.unset)
-        return snapshot(self.id, self.revision or None, self.package.split("/")[0])
+        return snapshot(self.id, self.revision or None, self.package.split("/")[0], self.instead)
 
     def unchanged(self) -> Path:
         """Where the files lie, if they are still those that `content` has hashed."""
@@ -207,13 +209,13 @@ def document_entry(folder: Path) -> Path:
 
 
 @contextmanager
-def loading(folder: Path) -> Iterator[None]:
-    """Turns what a library raises for a broken folder into one line."""
+def loading(folder: Path, kind: str = "a model") -> Iterator[None]:
+    """Turns what a library raises for a broken folder into one line; TypeError is a module's, given wrong settings."""
     from safetensors import SafetensorError
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise HarnessError(f"{folder.name} cannot be loaded as a model: {first_line(error)}") from error
+    except (OSError, ValueError, TypeError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        raise HarnessError(f"{folder.name} cannot be loaded as {kind}: {first_line(error)}") from error

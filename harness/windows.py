@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,14 +29,14 @@ def _pieces(text: str, spans: Ints, size: int, overlap: int) -> list[str]:
     if len(spans) <= size:
         return [text]
     begins = [0, *spans[1:, 0].tolist()]
-    rows = _rows(_borders(spans), size, overlap)
+    rows = _rows(_borders(spans).tolist(), size, overlap)
     pieces = [text[begins[a] : begins[b]].rstrip() for a, b in rows[:-1]] + [text[begins[rows[-1][0]] :]]
     return [piece for piece in pieces if piece.strip()] or [text]
 
 
-def _rows(borders: Ints, size: int, overlap: int) -> list[tuple[int, int]]:
+def _rows(borders: list[int], size: int, overlap: int) -> list[tuple[int, int]]:
     """First span and the one after the last, for each passage; the last border is the number of spans."""
-    end, first, rows = int(borders[-1]), 0, []
+    end, first, rows = borders[-1], 0, []
     while first + size < end and (stop := _border(borders, first + size, first)) < end:
         rows.append((first, stop))
         first = _border(borders, stop - overlap, first)
@@ -49,8 +50,6 @@ def _borders(spans: Ints) -> Ints:
     return np.concatenate([[0], np.flatnonzero(apart) + 1, [len(spans)]]).astype(np.int32)
 
 
-def _border(borders: Ints, at: int, after: int) -> int:
+def _border(borders: list[int], at: int, after: int) -> int:
     """The last border up to `at`, or the first beyond `after` where there is none between."""
-    here = int(np.searchsorted(borders, at, side="right")) - 1
-    beyond = int(np.searchsorted(borders, after, side="right"))
-    return int(borders[max(here, beyond)])
+    return borders[max(bisect_right(borders, at) - 1, bisect_right(borders, after))]

@@ -63,6 +63,11 @@ def whole(value: float | None) -> str:
     return ABSENT if value is None else f"{value:,.0f}".replace(",", "\u202f")
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things: `1 candidate`, `12 candidates`."""
+    return f"{whole(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def size(value: float | None) -> str:
     """Bytes in decimal units."""
     if value is None:

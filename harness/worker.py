@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import psutil
 
+from harness.account import SPENT
 from harness.cards import trained_on
 from harness.forward import PART_ERRORS, StoredVectors
 from harness.measure import Timer, Todo
@@ -103,7 +104,7 @@ class Probed(NamedTuple):
 
 @dataclass(frozen=True)
 class Setup:
-    """All that a process needs; see `Start`."""
+    """All that a process needs; see `Start`. `account`: the file where the run's processes add up what they spend."""
 
     store: Path
     store_dtype: str
@@ -111,6 +112,7 @@ class Setup:
     needs: tuple[Need, ...]
     tasks: Mapping[str, Task]
     timing: Mapping[str, Any]
+    account: Path
     others: Mapping[str, EvalSet] = field(default_factory=dict)
 
     @property
@@ -120,6 +122,7 @@ class Setup:
 
     def __call__(self, tell: Callable[[Event], None], lane: int) -> Callable[[Any], Any]:
         """Open the store; models are opened by the first job that asks for them."""
+        SPENT.share(self.account)
         device = self.devices[lane % len(self.devices)]
         source = StoredVectors(self.store, device, self.needs, tell, self.store_dtype, self.sets)
         return Worker(self, source, Parities(self.store, device)).do

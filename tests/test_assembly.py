@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.assembly import Assembly, combined
+from harness.assembly import Assembly
+from harness.cards import combined
 from harness.launch import compose
 from harness.parts import identity, name_of
 from harness.plan import make_plan, other_sets
@@ -51,6 +52,28 @@ def test_members_are_the_runs_own_model_another_one_a_pipeline_or_replaced_optio
     assert name_of(deep.part.first.of[1]) == "dense"
 
 
+def test_a_pipeline_that_holds_itself_is_refused_and_not_followed_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "configs/retriever").mkdir(parents=True)
+    for name, other in (("ping", "pong"), ("pong", "ping"), ("selfy", "selfy")):
+        text = f"_target_: harness.retrievers.hybrid.Hybrid\nof: [{other}, model]\n"
+        (tmp_path / f"configs/retriever/{name}.yaml").write_text(text)
+    with pytest.raises(HarnessError, match="retriever selfy holds itself"):
+        assembled("retriever=selfy")
+    with pytest.raises(HarnessError, match="retriever ping holds itself \\(ping > pong > ping\\)"):
+        assembled("retriever=ping")
+
+
+def test_one_broken_model_folder_is_a_failure_and_the_others_are_planned(tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "modules.json").write_text("{")
+    folders = f"model.path={tmp_path}/broken,{tmp_path}/nowhere"
+    plan = make_plan(compose(["-m", "model=local,hashing", folders]))
+    assert len(plan.failures) == 2 and {f.status for f in plan.failures} == {"failed"}
+    assert [v.labels["model"] for v in plan.variants] == ["hashing"]
+    with pytest.raises(HarnessError, match="no such folder"):
+        make_plan(compose(["model=local", "model.path=nowhere"]))
+
+
 def test_a_pipeline_asks_for_the_forward_passes_of_its_members_once() -> None:
     plan = make_plan(compose(["-m", "model=hashing", "retriever=native,hybrid,funnel", "dim=32"]))
     assert len(plan.variants) == 3
@@ -66,7 +89,13 @@ def test_a_pipeline_asks_for_the_forward_passes_of_its_members_once() -> None:
         (["retriever=rerank", "retriever.reranker=word_overlapp"], "Did you mean word_overlap"),
         (["retriever=rerank", "retriever.reranker=word_overlap", "retriever.depth=many"], "depth = 'many'"),
         (["retriever=funnel", "retriever.first={dimm: 8}"], "with +retriever.first.NAME=VALUE"),
+        (["retriever=native", "retriever.depth=8"], "retriever.depth does not go with the retriever that is chosen"),
         (["chunking=words", "aggregate=top"], "expected max, mean, or top and a number"),
+        (
+            ["retriever=rerank", "retriever.reranker={name: api, base_url: 'http://h/v1', id: m}", "max_cost=0.5"],
+            "max_cost=0.5 cannot hold for m: what its service charges is not counted",
+        ),
+        (["retriever=funnel", "+retriever.first.max_cost=0"], "max_cost=0: expected a number above 0"),
     ],
 )
 def test_what_describes_no_retriever_is_refused_in_one_line(words: Sequence[str], expected: str) -> None:
@@ -130,13 +159,34 @@ def test_labels_show_what_was_set_by_hand_and_nothing_else() -> None:
 def test_one_card_holds_for_all_models_of_a_pipeline() -> None:
     free = {"licence": "mit", "languages": ["en", "de"], "max_tokens": 512, "price_per_million_tokens": 0.0}
     paid = {"licence": "cc-by-nc-4.0", "languages": ["en"], "max_tokens": 0, "price_per_million_tokens": 0.1}
-    both = combined([free, paid, {"licence": "mit", "languages": ["multilingual"], "price_per_million_tokens": 0.0}])
+    words = {"licence": "mit", "languages": ["multilingual"], "max_tokens": 0, "price_per_million_tokens": 0.0}
+    both = combined([free, paid, words])
     assert both["licences"] == ["mit", "cc-by-nc-4.0", "mit"]
     assert both["licence"] == "mit + cc-by-nc-4.0"
     assert (both["languages"], both["max_tokens"], both["price_per_million_tokens"]) == (["en"], 512, 0.1)
     assert combined([free, {}])["price_per_million_tokens"] is None
     assert "licence" not in combined([free, {}])
     assert combined([free]) == free
+    unknown = combined([free, {"licence": "mit"}])
+    assert "languages" not in unknown and "max_tokens" not in unknown, "unknown of one is unknown of all"
+
+
+def test_words_are_read_however_many_there_are() -> None:
+    (card,) = assembled("model=bm25").cards
+    assert card["max_tokens"] == 0
+
+
+def test_what_changes_nothing_makes_no_other_candidate() -> None:
+    archive = small_set()
+    plain, named = assembled("dim=8", archive=archive), assembled("dim=8", "fit_on=archive", archive=archive)
+    assert identity(plain.part) == identity(named.part), "nothing is fitted by a cut"
+    own, word = ("reduction=pca", "dim=8", "task=tiny"), "fit_on=tiny"
+    assert identity(assembled(*own).part) == identity(assembled(*own, word, tiny=archive).part), "that is the corpus"
+    assert labels("model=hashing", *own, word)["reduction"] == "pca"
+    one, other = (
+        assembled("model=api", f"model.base_url={url}", "model.id=m") for url in ("http://h/v1", "http://h/v1/")
+    )
+    assert identity(one.part) == identity(other.part)
 
 
 def test_a_model_that_gives_something_else_is_not_searched_as_dense() -> None:

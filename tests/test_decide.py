@@ -86,6 +86,49 @@ def test_a_margin_too_narrow_to_prove_keeps_the_reference_or_asks_for_queries() 
     assert found["queries_needed"] > 300, "300 queries did not settle it"
 
 
+def test_the_number_of_queries_is_that_of_the_candidate_it_is_said_of() -> None:
+    noise = np.random.default_rng(7).normal(0, 1, (2, 300))
+    close, far = (row - row.mean() for row in noise)
+    scores = {"large": {"a": GOOD}, "small": {"a": GOOD - 0.01 + 0.2 * close}, "weak": {"a": GOOD - 0.04 + 0.2 * far}}
+    found = decided(scores)
+    needed = {name: entry(found, name)["queries_to_settle"] for name in scores}
+    assert needed["large"] == 0, "nothing is open of the reference"
+    assert needed["small"] > 3 * needed["weak"] > 900, "half the distance to the margin takes four times the queries"
+    assert found["queries_needed"] == needed["weak"]
+    assert f"{needed['weak']} queries or more would settle it for weak" in found["sentence"]
+
+
+def test_queries_are_reckoned_from_the_interval_of_all_comparisons_at_once() -> None:
+    scores = {"large": {"a": GOOD[:70]}, "small": {"a": GOOD[:70] - 0.01 + 0.087 * np.tile([1, -1], 35)}}
+    found = decided(scores)
+    one = entry(found, "small")
+    error = np.std(scores["large"]["a"] - scores["small"]["a"], ddof=1) / np.sqrt(70)
+    expected = 70 * ((one["difference"] - one["lower"] + 0.842 * error) / (one["difference"] + 0.02)) ** 2
+    assert one["queries_to_settle"] == found["queries_needed"] == np.ceil(expected)
+    assert 300 < one["queries_to_settle"] < 900, "not 71"
+
+
+def test_a_dearer_candidate_is_not_asked_for_more_queries() -> None:
+    noisy = {"a": GOOD - 0.01 + 0.2 * np.random.default_rng(7).normal(0, 1, 300)}
+    found = decided({"large": {"a": GOOD}, "dear": noisy}, {"large": 100, "dear": 1000})
+    assert (found["pick"], found["queries_needed"]) == ("id-large", 0)
+
+
+def test_why_not_names_the_cost_that_decided_or_says_that_none_did() -> None:
+    twin = {"a": NEAR.copy()}
+    lower = {"a": NEAR - 0.001}
+    scores = {"large": {"a": GOOD}, "small": {"a": NEAR}, "twin": twin, "lower": lower, "mid": {"a": NEAR}}
+    found = decided(scores, {"large": 1000, "small": 100, "twin": 100, "lower": 100, "mid": 500})
+    assert found["pick"] == "id-small"
+    told = {name: entry(found, name)["why_not"] for name in scores}
+    assert told["twin"].endswith("but costs as much as the pick and scores the same; the pick comes first by name")
+    assert told["lower"].endswith("but costs as much as the pick and scores lower")
+    assert told["mid"].endswith("but dearer than the pick by bytes per document")
+    seconds = {name: np.full((3, 20), 0.005 + 0.001 * n) for n, name in enumerate(("small", "twin", "lower"))}
+    timed = decided(scores, {"large": 1000, "small": 100, "twin": 100, "lower": 100, "mid": 500}, seconds=seconds)
+    assert entry(timed, "twin")["why_not"].endswith("but dearer than the pick by query p95")
+
+
 # Limits (trap 16) ----------------------------------------------------------------------------------------------
 
 

@@ -64,7 +64,7 @@ EXAMPLES: Mapping[str, tuple[Any, ...]] = {
     "retrievers.bm25": (Bm25(), Bm25(method="bm25+", stemmer="none", stopwords="none", k1=0.9, b=0.4)),
     "retrievers.hybrid": (
         Hybrid((Bm25(), DENSE)),
-        Hybrid((Bm25(), Bm25(k1=0.9), Rerank(DENSE, WordOverlap(), 7)), "z-score", depth=15, weights=(1.0, 2.0, 0.5)),
+        Hybrid((Bm25(), Bm25(k1=0.9), Rerank(DENSE, WordOverlap(), 7)), "z-score", depth=7, weights=(1.0, 2.0, 0.5)),
         Hybrid((Bm25(), DENSE), "min-max"),
     ),
     "retrievers.rerank": (Rerank(Bm25(), WordOverlap(), 8), Rerank(Hybrid((Bm25(), DENSE)), WordOverlap())),

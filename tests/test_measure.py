@@ -35,6 +35,24 @@ def test_every_distinct_speed_is_measured_once_and_shared() -> None:
         assert (row["tokens_per_s"] is None) is (row["model"] == "bm25")
 
 
+def timings_of(outcome: Any) -> set[str]:
+    (variant,) = read_sweep(outcome.folder).manifest["variants"]
+    return set(variant["timings"])
+
+
+def test_a_pipelines_latency_holds_each_model_once_and_its_stages() -> None:
+    Path("configs/model").mkdir(parents=True)
+    Path("configs/model/wider.yaml").write_text("_target_: harness.encoders.hashing.Hashing\ndim: 96\n")
+    outcome = sweep("model=hashing", "retriever=hybrid", "retriever.of=[model,{chunking:words},bm25]", *QUICK)
+    assert timings_of(outcome) == {"search", "encode", "index", "index-2"}, "one query vector, two sets of documents"
+    (row,) = table_of(outcome)
+    stages = dict(part.rsplit(" ", 1) for part in row["stages_p50_ms"].split(" + "))
+    assert next(iter(stages)) == "encode" and list(stages)[-1] == "fuse" and len(stages) >= 5
+    assert float(stages["encode"]) == pytest.approx(row["encode_p50_ms"], rel=0.01)
+    two = sweep("model=hashing", "retriever=hybrid", "retriever.of=[model,{dim: 8},wider]", *QUICK)
+    assert timings_of(two) == {"search", "encode", "encode-2", "index", "index-2"}
+
+
 def test_a_measurement_that_fails_is_recorded_and_the_others_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     from harness.encoders.hashing import OpenHashing
 

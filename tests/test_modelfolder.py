@@ -109,6 +109,37 @@ def test_broken_json_of_a_model_is_one_line(cached):
         modelfolder.settings(cached / "config.json")
 
 
+@pytest.mark.parametrize("text", ["{}", "[]", "[1, 2]", '[{"idx": 0}]', '"Transformer"', '[{"type": ""}]'])
+def test_a_list_of_modules_that_is_none_is_refused_in_one_line_wherever_it_is_read(cached, text):
+    (cached / "modules.json").write_text(text)
+    reads = [modelfolder.modules_of, modelfolder.pooling_of, modelfolder.transformer_of, modelfolder.limit_of]
+    for read in (*reads, lambda _: modelfolder.snapshot("a/b", None, "")):
+        with pytest.raises(HarnessError, match="abc/modules.json is no list of modules"):
+            read(cached)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", '"mean"', "null", "[[1, 2]]"])
+def test_settings_that_are_no_object_are_one_line(cached, text):
+    (cached / "1_Pooling" / "config.json").write_text(text)
+    with pytest.raises(HarnessError, match="1_Pooling/config.json of the model is no JSON object"):
+        modelfolder.pooling_of(cached)
+
+
+def test_a_cross_encoder_is_told_from_a_model_by_its_head_or_by_what_saved_it(cached):
+    modelfolder.check_no_reranker(cached)
+    (cached / "config.json").write_text('{"architectures": ["BertForSequenceClassification"]}')
+    modelfolder.check_no_reranker(cached)  # modules.json says how the states become a vector
+    (cached / "config_sentence_transformers.json").write_text('{"model_type": "CrossEncoder"}')
+    with pytest.raises(HarnessError, match="abc is a cross-encoder: it scores pairs; use retriever=rerank "):
+        modelfolder.check_no_reranker(cached)
+    (cached / "config_sentence_transformers.json").unlink()
+    (cached / "modules.json").unlink()
+    with pytest.raises(HarnessError, match=r"retriever.reranker=\{name: local, path: FOLDER\}"):
+        modelfolder.check_no_reranker(cached)
+    (cached / "config.json").write_text('{"architectures": ["BertModel"]}')
+    modelfolder.check_no_reranker(cached)
+
+
 def test_a_pooling_file_without_a_list_of_modules_is_read_and_nothing_is_guessed_without_one(tmp_path):
     assert modelfolder.stated_pooling(tmp_path) == ""
     assert modelfolder.pooling_of(tmp_path) == "mean", "as sentence-transformers pools a plain folder"

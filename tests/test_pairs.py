@@ -12,8 +12,10 @@ import pytest
 
 from harness.cache import entries, prune
 from harness.encoders.hashing import Hashing
+from harness.filling import asked_for, store_batches
 from harness.forward import StoredVectors
 from harness.pairs import pair_keys
+from harness.shelf import text_keys
 from harness.types import Advanced, Event, HarnessError, Working
 
 QUERIES, DOCUMENTS = ["cat", "cat", "dog", "cat"], ["a cat", "a", "", "a cat"]
@@ -138,6 +140,26 @@ def test_what_was_scored_before_a_kill_is_kept_and_the_rest_is_scored_in_the_sam
     assert whole[:4] == SCORED
     source(tmp_path / "killed").pairs(Lengths(), queries, documents)
     assert whole == SCORED
+
+
+def test_a_group_shares_store_batches_in_an_order_of_its_own_and_is_cut_only_where_it_fills_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("harness.filling._STORE_TEXTS", 4)
+    pairs = [(query, "x" * n) for n in range(1, 7) for query in "abc" if query == "c" or n <= 2]
+
+    def cut(pairs: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+        queries, documents = [q for q, _ in pairs], [d for _, d in pairs]
+        keys = pair_keys(queries, documents)
+        asked = asked_for(keys, map(len, documents), {}, text_keys("", queries))
+        return [[pairs[asked.at[i]] for i in part] for part in store_batches(asked, small=True)]
+
+    parts = cut(pairs)
+    assert sorted(pair for part in parts for pair in part) == sorted(pairs)
+    by_query = [[query, [len(d) for part in parts for q, d in part if q == query]] for query in "abc"]
+    assert by_query == [["a", [2, 1]], ["b", [2, 1]], ["c", [6, 5, 4, 3, 2, 1]]]
+    assert [sum(any(q == query for q, _ in part) for part in parts) for query in "abc"] == [1, 1, 2]
+    assert cut(pairs[::-1]) == parts
 
 
 def test_a_long_batch_shows_signs_of_life_and_says_what_is_stored(

@@ -93,6 +93,7 @@ def test_a_wrong_parameter_is_one_line(words: list[str], said: str) -> None:
         ("dim=abc,[8,16],8.5", "Truncate.dim"),
         ("batch_size=0,1.5,true,many", "batch_size="),
         ("retry=true,Failed,all", "retry="),
+        ("max_cost=0,-1,nan,abc", "max_cost=.*expected a number above 0"),
     ],
 )
 def test_each_wrong_value_of_a_number_is_one_line(swept: str, said: str) -> None:

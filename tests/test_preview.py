@@ -154,7 +154,7 @@ def sketch(work: Work, probed: Probed | str | None, **more: Any) -> Sketch:
     need = Need(Hashing(), Native())
     step = Step(need, "hashing", "tiny", ("native", "max"), work, probed)
     held: dict[str, Any] = {
-        "sweep": "s", "headline": "h", "pending": {"k": variant}, "remembered": 0, "failures": (), "steps": [step],
+        "sweep": "s", "headline": "h", "pending": {"k": variant}, "remembered": 0, "failed": 0, "failures": (), "steps": [step],
         "evalsets": {"tiny": _small()}, "widths": {identity(Hashing()): 64}, "item_bytes": 4, "timings": [],
     }  # fmt: skip
     return Sketch(**(held | more))

@@ -21,6 +21,7 @@ from harness.ranking import (
     best,
     blocks,
     check_finite,
+    check_varied,
     id_order,
     judge,
     own_documents,
@@ -46,6 +47,27 @@ def test_rows_that_are_not_finite_are_counted_over_all_blocks() -> None:
     rows[[BLOCK_ROWS + 1, 2 * BLOCK_ROWS + 4], 1] = np.nan, np.inf
     with pytest.raises(HarnessError, match=f"2 of {len(rows)} document .*first: row {BLOCK_ROWS + 1}\\)"):
         check_finite(rows, "document")
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e30])
+def test_rows_that_are_equal_but_for_rounding_are_refused(size: float) -> None:
+    rng = np.random.default_rng(0)
+    row = rng.normal(size=(1, 64)) * size
+    rows = (row * (1 + rng.uniform(-1e-6, 1e-6, size=(BLOCK_ROWS + 5, 64)))).astype(np.float32)
+    assert len(np.unique(rows[:, 0])) > 1
+    with pytest.raises(HarnessError, match=f"all {len(rows)} document vectors are equal"):
+        check_varied(rows, "document")
+    rows[-1] += np.float32(1e-3 * size)
+    check_varied(rows, "document")
+    check_varied(rows[:1], "document")
+    with pytest.raises(HarnessError, match="all 3 query vectors are equal"):
+        check_varied(np.zeros((3, 4), np.float32), "query")
+
+
+def test_near_copies_around_one_other_document_are_varied() -> None:
+    rows = np.ones((50, 8), np.float32) + np.random.default_rng(1).uniform(0, 1e-6, size=(50, 8)).astype(np.float32)
+    for place in (0, 25, 49):
+        check_varied(np.insert(rows, place, np.eye(8, dtype=np.float32)[0], axis=0), "document")
 
 
 def test_ids_are_placed_as_text_in_code_point_order() -> None:

@@ -233,6 +233,25 @@ def test_the_record_tells_the_pick_the_numbers_and_the_dates_under_the_agreed_he
     assert "\n    harness run experiment=unit\n" in text
 
 
+def test_the_record_counts_one_thing_as_one() -> None:
+    sweep = small_sweep(FOUR[:1])
+    text = render_record(decide(sweep, POLICY), sweep.manifest)
+    assert "1 candidate was asked for, on 1 eval set:" in text
+    assert "1 configuration is 1 candidate, batch size aside. 1 finished on every eval set, 1 meets every limit" in text
+    four = small_sweep(tasks=("helpdesk", "scifact"))
+    assert "4 candidates were asked for, on 2 eval sets:" in render_record(decide(four, POLICY), four.manifest)
+
+
+def test_the_record_says_where_a_querys_time_goes_where_the_pick_searches_in_steps() -> None:
+    sweep = small_sweep()
+    decision = decide(sweep, POLICY)
+    assert "Where a query's time goes" not in render_record(decision, sweep.manifest)
+    steps = {"helpdesk": "encode 8.3 + bm25: search 0.2 + fuse 0.1"}
+    entries = [c | {"stages": steps} if c["id"] == decision["pick"] else c for c in decision["candidates"]]
+    text = render_record(decision | {"candidates": entries}, sweep.manifest)
+    assert "(median ms of each stage): helpdesk: encode 8.3 + bm25: search 0.2 + fuse 0.1." in text
+
+
 def test_numbers_are_written_without_false_zeros_or_hyphens() -> None:
     assert signed(-0.0046, 3) == "−0.005"
     assert signed(-0.0001, 3) == "0.000"

@@ -162,10 +162,10 @@ def test_retry_failed_computes_the_failed_ones_alone(monkeypatch: pytest.MonkeyP
 def test_a_model_whose_hub_does_not_answer_is_a_failed_row_and_the_others_finish(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def away(hub_id: str, revision: str | None, package: str) -> None:
+    def away(hub_id: str, revision: str | None, package: str, instead: str) -> None:
         raise Unavailable(f"{hub_id}: the hub does not answer")
 
-    monkeypatch.setattr("harness.encoders.sentence_transformer.snapshot", away)
+    monkeypatch.setattr("harness.weights.snapshot", away)
     outcome = sweep("model=hashing,bge-small-en-v1.5,bm25", "quantization=float32,int8")
     assert (outcome.done, outcome.failed) == (3, 2)
     lost = [row for row in table_of(outcome) if row["status"] == "failed"]
@@ -177,10 +177,10 @@ def test_a_model_whose_hub_does_not_answer_is_a_failed_row_and_the_others_finish
 
 
 def test_a_skip_in_a_sweep_of_which_little_is_left_is_still_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(hub_id: str, revision: str | None, package: str) -> None:
+    def away(hub_id: str, revision: str | None, package: str, instead: str) -> None:
         raise Unavailable(f"{hub_id}: the hub does not answer")
 
-    monkeypatch.setattr("harness.encoders.sentence_transformer.snapshot", away)
+    monkeypatch.setattr("harness.weights.snapshot", away)
     outcome = sweep("model=hashing,bge-small-en-v1.5", "dim=65")
     assert (outcome.done, outcome.skipped, outcome.failed) == (0, 1, 1)
 

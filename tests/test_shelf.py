@@ -178,6 +178,14 @@ def test_a_model_that_changes_its_width_is_an_error_and_spoils_no_stored_vector(
     np.testing.assert_array_equal(Shelf(tmp_path).load(keys).rows, stored.rows)
 
 
+def test_a_width_is_remembered_from_what_was_just_written(tmp_path: Path) -> None:
+    shelf, keys = Shelf(tmp_path), text_keys("", ["a", "b"])
+    shelf.append(keys[:1], vectors(1))
+    with pytest.raises(HarnessError, match="vectors of 3 and of 7 dimensions"):
+        shelf.append(keys[1:], vectors(1, d=7))
+    assert Shelf(tmp_path).missing(keys).tolist() == [False, True]
+
+
 @pytest.mark.parametrize(
     ("origin", "kept"),
     [

@@ -144,3 +144,21 @@ def test_a_manifest_of_another_version_is_refused() -> None:
     write("s", 1, schema=2)
     with pytest.raises(HarnessError, match="schema 2"):
         read_sweep(Path("results/s"))
+
+
+def test_a_pooling_or_prompt_is_compared_with_native_of_the_same_model_whatever_width_it_gives() -> None:
+    found = invented({"x": {"a": [0.5]}, "y": {"a": [0.25]}, "z": {"a": [0.125]}}, {"x": 10, "y": 20, "z": 10})
+    changes = (
+        {"pooling": "native", "prompt": "native"},
+        {"pooling": "cls+mean"},
+        {"pooling": "native", "prompt": "none"},
+    )
+    for variant, change in zip(found.manifest["variants"], changes, strict=True):
+        variant |= {"model": "m", "prompt": "native"} | change
+    for key, width in (("x-a", 384), ("y-a", 768), ("z-a", 384)):
+        found.records[key].values["dimensions"] = width  # type: ignore[index]
+    native, joined, bare = rows(found)
+    assert native["warnings"] == [] and native["native_difference"] is None
+    assert joined["warnings"] == ["m, pooling cls+mean: nDCG@10 -0.250 against pooling=native"]
+    assert bare["warnings"] == ["m, prompt none: nDCG@10 -0.375 against prompt=native"]
+    assert (joined["native_difference"], bare["native_difference"]) == (-0.25, -0.375)

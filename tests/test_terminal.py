@@ -72,6 +72,15 @@ def test_text_columns_line_up_and_failures_say_why() -> None:
     assert "status" not in write_table([row()], "text", None)
 
 
+@pytest.mark.parametrize("form", ["text", "md"])
+@pytest.mark.parametrize("key", ["retriever", "index", "reduction", "prompt", "chunking", "device"])
+def test_a_table_for_people_shows_what_its_rows_differ_in(form: str, key: str) -> None:
+    alike = write_table([row(**{key: "one"}), row(**{key: "one"}), row(**{key: "-"})], form, None)
+    assert key not in alike and "one" not in alike
+    head, *lines = write_table([row(**{key: "one"}), row(**{key: "two"})], form, None).split("\n")
+    assert key in head and "one" in lines[-2] and "two" in lines[-1]
+
+
 @pytest.mark.parametrize("form", ["text", "md", "csv", "jsonl"])
 def test_a_file_gets_what_else_were_printed(tmp_path: Path, form: str) -> None:
     assert write_table([row()], form, tmp_path / "out") == ""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.modelfolder import check_room, modules_of, settings
+from harness.completeness import check_complete
+from harness.modelfolder import check_no_reranker, check_room, modules_of, settings
 from harness.types import Role, Traits
 from harness.weights import OpenWeights, Pieces, Weights, entrance, loading
 
@@ -33,8 +34,11 @@ class MultiVector(Weights):
     one with random weights, we add none and say so.
     """
 
+    instead: ClassVar[str] = "model=local-multi-vector model.path=FOLDER"
+
     def traits(self) -> Traits:
         """Read from the folder's JSON files; the similarity is that of two token vectors."""
+        check_no_reranker(self.folder())
         warnings = (_BARE,) if _is_bare(self.folder()) else ()
         return Traits("dot", "", self.limit(), (*self.overridden(), *warnings), "vectors")
 
@@ -57,6 +61,7 @@ class MultiVector(Weights):
     def open(self, device: str) -> OpenMultiVector:
         """Load the weights; Unavailable where they cannot be reached, HarnessError where the folder is no model."""
         folder = self.unchanged()
+        check_no_reranker(folder)
         model = _load(folder, self, device)
         first = entrance(model, "document")
         if self.max_tokens:
@@ -94,7 +99,8 @@ def _load(folder: Path, part: MultiVector, device: str) -> Model:
         model = Model(str(folder), device=device, **own)
         if _is_bare(folder):
             model = Model(modules=[m for m in model if not isinstance(m, Dense)], device=device)
-        return model.to(getattr(torch, part.dtype)).eval()
+    check_complete(folder.name, model)
+    return model.to(getattr(torch, part.dtype)).eval()
 
 
 def _is_bare(folder: Path) -> bool:

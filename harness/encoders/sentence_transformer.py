@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from harness.batching import batches
-from harness.modelfolder import check_room, chosen_limit, overrides, pooling_of, similarity_of
+from harness.completeness import check_complete
+from harness.modelfolder import (
+    check_no_reranker,
+    check_room,
+    chosen_limit,
+    overrides,
+    pooling_of,
+    similarity_of,
+)
 from harness.protocols import Pooling
 from harness.tokenizing import untruncated
-from harness.types import Encoded, Floats, HarnessError, Inapplicable, Role, Traits, first_line
-from harness.weights import Weights
+from harness.types import Encoded, Floats, Inapplicable, Role, Traits
+from harness.weights import Weights, loading
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer as Model
@@ -35,6 +43,7 @@ class SentenceTransformer(Weights):
     def traits(self) -> Traits:
         """Read from the folder's JSON files."""
         folder = self.folder()
+        check_no_reranker(folder)
         similarity = similarity_of(folder) if self.similarity == "native" else self.similarity
         prompts: dict[Role, str] = {"query": self.prompt("query"), "document": self.prompt("document")}
         warnings = overrides(folder, prompts, self.max_tokens)
@@ -42,10 +51,11 @@ class SentenceTransformer(Weights):
 
     def open(self, device: str) -> OpenSentenceTransformer:
         """Load the weights; Unavailable where they cannot be reached, HarnessError where the folder is no model."""
+        check_no_reranker(self.folder())
         chosen_limit(self.folder(), self.max_tokens)
         if self.max_tokens and not pooling_of(self.folder()):
             raise Inapplicable("a static model reads texts of any length; leave max_tokens out")
-        return OpenSentenceTransformer(self, _load(str(self.unchanged()), self, device))
+        return OpenSentenceTransformer(self, _load(self.unchanged(), self, device))
 
 
 class OpenSentenceTransformer:
@@ -115,19 +125,14 @@ class OpenSentenceTransformer:
         return np.asarray([len(e.ids) for e in encoded], dtype=np.int32)
 
 
-def _load(folder: str, part: SentenceTransformer, device: str) -> Model:
+def _load(folder: Path, part: SentenceTransformer, device: str) -> Model:
     import torch
-    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer as Model
-    from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        model = Model(
-            folder, device=device, trust_remote_code=part.trust_remote_code, local_files_only=not part.trust_remote_code
-        )
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise HarnessError(f"{Path(folder).name} cannot be loaded as a model: {first_line(error)}") from error
+    own: dict[str, Any] = {"trust_remote_code": part.trust_remote_code, "local_files_only": not part.trust_remote_code}
+    with loading(folder):
+        model = Model(str(folder), device=device, **own)
+    check_complete(folder.name, model)
     if part.max_tokens:
         model.max_seq_length = part.max_tokens
     if not part.pool_prompt:

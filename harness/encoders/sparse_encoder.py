@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from harness.completeness import check_complete
 from harness.modelfolder import check_room, modules_of, settings, similarity_of
 from harness.sparse import packed
 from harness.types import HarnessError, Role, Similarity, Traits
@@ -26,6 +27,8 @@ class Sparse(Weights):
     Weights equal `encode_query`'s and `encode_document`'s. A folder to which sentence-transformers would add an
     untrained autoencoder is refused.
     """
+
+    instead: ClassVar[str] = "model=local-sparse model.path=FOLDER"
 
     def traits(self) -> Traits:
         """Read from the folder's JSON files; HarnessError where they describe no sparse model."""
@@ -79,7 +82,9 @@ def _load(folder: Path, part: Sparse, device: str) -> Model:
 
     own: dict[str, Any] = {"trust_remote_code": part.trust_remote_code, "local_files_only": not part.trust_remote_code}
     with loading(folder):
-        return Model(str(folder), device=device, **own).to(getattr(torch, part.dtype)).eval()
+        model = Model(str(folder), device=device, **own)
+    check_complete(folder.name, model)
+    return model.to(getattr(torch, part.dtype)).eval()
 
 
 def _is_described(folder: Path) -> bool:

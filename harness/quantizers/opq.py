@@ -11,7 +11,7 @@ from harness.codebooks import FittedCodebooks, codebooks, one_thread, pieces_of,
 from harness.projection import drawn
 from harness.protocols import Deployed
 from harness.ranking import blocks
-from harness.types import Comparison, Doubles, Floats
+from harness.types import Comparison, Doubles, Floats, Inapplicable
 
 _ROTATED_ON = 2**14  # documents: 50 rounds of k-means over them take minutes at 384 dimensions
 
@@ -29,8 +29,11 @@ class Opq:
     nbits: int = 8
 
     def fit(self, documents: Floats) -> FittedOpq:
-        """Rotation and centroids of float32 [n, d]; Inapplicable where `pq` is."""
+        """Rotation and centroids of float32 [n, d]; Inapplicable where `pq` is, or n < d."""
         m = pieces_of("opq", self.m, self.nbits, documents)
+        n, width = documents.shape
+        if n < width:  # faiss would write beyond its memory
+            raise Inapplicable(f"opq: {n} documents cannot fix a rotation of {width} dimensions; use quantization=pq")
         rows = drawn(documents)
         rotation = _rotation(rows, m, self.nbits)
         return FittedOpq(rotation, codebooks(_turned(rows, rotation.T), m, self.nbits))
@@ -42,6 +45,11 @@ class FittedOpq:
     def __init__(self, rotation: Doubles, codebooks: FittedCodebooks) -> None:
         self.rotation = rotation
         self.codebooks = codebooks
+
+    @property
+    def warning(self) -> str:
+        """See `FittedCodebooks`."""
+        return self.codebooks.warning
 
     @property
     def overhead_bytes(self) -> int:

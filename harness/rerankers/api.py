@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -29,7 +28,7 @@ class ApiReranker:
     `encoders.api`; what a request costs is not counted, since services bill searches, documents or tokens.
     """
 
-    independent: ClassVar[bool] = True  # a score does not depend on the pairs beside it, so answers are stored at once
+    independent: ClassVar[bool] = True  # a score does not depend on the pairs beside it, so answers are stored soon
 
     id: str
     base_url: str
@@ -59,7 +58,7 @@ class ApiReranker:
 
 
 class OpenApiReranker:
-    """Consecutive pairs of one query go in one request, or in several where they are many; order is kept."""
+    """The pairs of one query go in one request, or in several where they are many."""
 
     def __init__(self, part: ApiReranker, sleep: Callable[[float], object] | None = None) -> None:
         self.part = part
@@ -70,12 +69,18 @@ class OpenApiReranker:
 
     def score(self, queries: Sequence[str], documents: Sequence[str]) -> Floats:
         """See `OpenReranker`; an empty text is sent as one blank."""
-        jobs = []
-        for query, pairs in groupby(zip(queries, documents, strict=True), key=lambda pair: pair[0]):
-            send = partial(self._send, query or " ")
-            jobs += [Job(batch, send) for batch in self.courier.batches([d or " " for _, d in pairs])]
-        delivered = self.courier.deliver(jobs)
-        return np.concatenate([np.empty(0, np.float32), *(one.answer.rows for one in delivered)])
+        asked: dict[str, list[tuple[int, str]]] = {}
+        for i, (query, document) in enumerate(zip(queries, documents, strict=True)):
+            asked.setdefault(query or " ", []).append((i, document or " "))
+        jobs = [
+            Job(batch, partial(self._send, query))
+            for query, pairs in asked.items()
+            for batch in self.courier.batches([document for _, document in pairs])
+        ]
+        scores = np.empty(len(queries), dtype=np.float32)
+        places = [i for pairs in asked.values() for i, _ in pairs]
+        scores[places] = np.concatenate([scores[:0], *(one.answer.rows for one in self.courier.deliver(jobs))])
+        return scores
 
     def _send(self, query: str, documents: list[str]) -> Answer:
         body = {"query": query}

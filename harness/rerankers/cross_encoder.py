@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.batching import batches
-from harness.modelfolder import check_room, chosen_limit, settings, transformer_of
-from harness.types import Floats, HarnessError, first_line
-from harness.weights import Files
+from harness.completeness import check_complete
+from harness.modelfolder import check_room, chosen_limit, limit_of, modules_of, settings, transformer_of
+from harness.tokenizing import folder_pair_tokens
+from harness.types import Floats, HarnessError, Ints
+from harness.weights import Files, loading
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder as Model
@@ -29,6 +31,8 @@ class CrossEncoder(Files):
     left out, prompts and all: a sigmoid would make the best pairs tie in float32.
     """
 
+    option: ClassVar[str] = "the reranker's path: "
+    instead: ClassVar[str] = "retriever.reranker={name: local, path: FOLDER}"
     unset: ClassVar[str] = "the reranker has no weights to read: give its YAML path: FOLDER or an id"
 
     max_tokens: int = 0
@@ -38,6 +42,19 @@ class CrossEncoder(Files):
     def limit(self) -> int:
         """Read from the folder's JSON files; HarnessError for a limit that the model cannot have."""
         return chosen_limit(self.folder(), self.max_tokens)
+
+    def pair_tokens(self, queries: Sequence[str], documents: Sequence[str]) -> Ints:
+        """See `PairCounting`; the model's default prompt stands before the query, as in `CrossEncoder.predict`."""
+        folder = self.folder()
+        prompt = _default_prompt(folder)
+        return folder_pair_tokens(folder, [prompt + q for q in queries], documents)
+
+    def overridden(self) -> tuple[str, ...]:
+        """A line where `max_tokens` replaces the model's own limit."""
+        own = limit_of(self.folder())
+        if not self.max_tokens or not own or self.max_tokens == own:
+            return ()
+        return (f"max_tokens={self.max_tokens} overrides the reranker's own limit of {own}",)
 
     def rerank(self, device: str) -> OpenCrossEncoder:
         """Load the weights; Unavailable where they cannot be reached, HarnessError where they give no score a pair."""
@@ -83,6 +100,12 @@ class OpenCrossEncoder:
         return np.asarray([len(ids) for ids in encoded["input_ids"]], dtype=np.int32)
 
 
+def _default_prompt(folder: Path) -> str:
+    """Empty for none, and for a folder without modules.json, whose prompts sentence-transformers does not read."""
+    own = settings(folder / "config_sentence_transformers.json") if modules_of(folder) else {}
+    return (own.get("prompts") or {}).get(own.get("default_prompt_name")) or ""
+
+
 def _check_scores_pairs(folder: Path) -> None:
     """HarnessError for a folder without a trained head: a random one would be put on, and its scores look real."""
     saved = settings(folder / "config_sentence_transformers.json").get("model_type")
@@ -96,21 +119,12 @@ def _check_scores_pairs(folder: Path) -> None:
 
 def _load(folder: Path, part: CrossEncoder, device: str) -> Model:
     import torch
-    from safetensors import SafetensorError
     from sentence_transformers import CrossEncoder as Model
-    from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        model = Model(
-            str(folder),
-            device=device,
-            trust_remote_code=part.trust_remote_code,
-            local_files_only=not part.trust_remote_code,
-            max_length=part.max_tokens or None,
-        )
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise HarnessError(f"{folder.name} cannot be loaded as a cross-encoder: {first_line(error)}") from error
+    own: dict[str, Any] = {"trust_remote_code": part.trust_remote_code, "local_files_only": not part.trust_remote_code}
+    with loading(folder, "a cross-encoder"):
+        model = Model(str(folder), device=device, max_length=part.max_tokens or None, **own)
+    check_complete(folder.name, model)
     if model.num_labels != 1:
         raise HarnessError(
             f"{folder.name} gives {model.num_labels} scores a pair (classes, such as entailment), expected 1 to rank by"

@@ -137,13 +137,15 @@ class DenseSearcher:
     ) -> None:
         self.part = part
         self.ids = evalset.documents.ids
-        self.shortlist = part.rescore * part.served
+        self.shortlist = min(part.rescore * part.served, len(self.ids))
         self.comparison = comparison_of(part._similarity())
         self.sides = sides
         self.excluded = own_documents(evalset)
         self.order = id_order(self.ids)
         self.warnings = warnings
         self.quantizer: FittedQuantizer = part.quantizer.fit(sides.documents)
+        if warning := getattr(self.quantizer, "warning", ""):
+            self.warnings = (*warnings, warning)
         codes = coded(self.quantizer, sides.documents)
         copy = self._keep_for_rescoring()
         self.searched = self._decoded(codes)

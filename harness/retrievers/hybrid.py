@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.parts import find, place
+from harness.parts import find, name_of, place
 from harness.pipelines import check_positive, named, names_of, together, within
 from harness.protocols import Lap, Need, Retriever, Searcher, VectorSource
 from harness.ranking import best, id_order, judge, stacked
@@ -63,6 +63,12 @@ class Hybrid:
         if len(self.of) < 2:
             raise HarnessError(f"a hybrid of {len(self.of)} fuses nothing: name two retrievers or more in of")
         check_positive("hybrid depth", self.depth)
+        short = [part for part in self.of if getattr(part, "depth", self.depth) < self.depth]
+        if short and self.fusion != "rrf":
+            raise Inapplicable(
+                f"{self.fusion} needs scores on one scale, and {name_of(short[0])} gives its own to the first "
+                f"{short[0].depth} documents alone; use depth={short[0].depth}, or fusion=rrf"  # type: ignore[attr-defined]
+            )
         if self.k < 0:
             raise HarnessError(f"hybrid k={self.k}: expected a whole number of at least 0, such as 60")
         if self.weights and self.tune_on:
@@ -96,7 +102,9 @@ class HybridSearcher:
 
     def _tell(self) -> None:
         self.facts: Mapping[str, float] = {**together([m.facts for m in self.members]), **self._own}
-        self.warnings: tuple[str, ...] = named(self.names, [m.warnings for m in self.members])
+        shares = ", ".join(f"{name} {w:g}" for name, w in zip(self.names, self._own.values(), strict=False))
+        chosen = (f"weights chosen on {self.part.tune_on}: {shares}",) if self._own else ()
+        self.warnings: tuple[str, ...] = (*chosen, *named(self.names, [m.warnings for m in self.members]))
 
     def rank(self, k: int) -> Ranking:
         """The k best for every query, padded where the members together list fewer."""

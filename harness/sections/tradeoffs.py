@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from harness.page import fill
-from harness.plots import SERIES, Line, Mark, Scales, scatter, shape_of
+from harness.plots import SERIES, Line, Mark, Scales, legend, scatter, shape_of
 from harness.report import Entry, Report
 from harness.wording import metric, number, score, set_name, whole
 
@@ -30,6 +30,7 @@ class Tradeoffs:
         return fill(
             "tradeoffs.html",
             latency=_latency(report, timed) if timed else "",
+            legend=legend(e["quantization"] for e in scored if e in timed or e in sized),
             untimed=len(scored) - len(timed),
             bytes=_bytes(report, sized) if sized else "",
             throughput=_throughput(rates, _tones(report)) if rates else "",

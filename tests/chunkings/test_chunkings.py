@@ -69,6 +69,11 @@ def test_passages_are_slices_in_order_and_lose_no_character_but_white_space() ->
             assert left.strip() == "", (text, part)
 
 
+def test_a_text_of_200_000_words_is_cut_like_a_short_one() -> None:
+    words = [f"w{i % 10}" for i in range(200_000)]
+    assert list(Words(1, 0).cut([" ".join(words)], None).texts) == words
+
+
 def test_texts_are_cut_one_by_one() -> None:
     for part in (Words(4, 2), Tokens(4, 2)):
         together = part.cut(LONG, HASHING)

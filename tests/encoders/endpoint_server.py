@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
@@ -19,13 +19,18 @@ Embed = Callable[[list[str]], Any]
 
 
 class Fault(NamedTuple):
-    """What one request gets: a status with a body (bytes as they are), or the usual answer after `edit`."""
+    """What one request gets: a status with a body (bytes as they are), or the usual answer after `edit`.
+
+    `drip`: blanks that come in front of the body one by one, 0.02 s apart; `lost`: bytes that are promised behind it and never come.
+    """
 
     status: int = 200
     body: Any = None
     headers: tuple[tuple[str, str], ...] = ()
     edit: Callable[[Any], Any] | None = None
     hang: bool = False
+    drip: int = 0
+    lost: int = 0
 
 
 class Seen(NamedTuple):
@@ -52,6 +57,7 @@ class EndpointServer:
     gate: Callable[[], Any] = lambda: None
     seen: list[Seen] = field(default_factory=list)
     most_at_once: int = 0
+    connections: int = 0
     url: str = ""
     released: threading.Event = field(default_factory=threading.Event)
     _at_once: int = 0
@@ -101,6 +107,14 @@ def scores_of(query: str, documents: list[str]) -> list[dict[str, Any]]:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def setup(self) -> None:
+        super().setup()
+        self.server.own.connections += 1  # type: ignore[attr-defined]
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # a client that has read enough goes
+            super().handle()
+
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         fault = self.server.own.answer(self.path, body, dict(self.headers))  # type: ignore[attr-defined]
@@ -109,8 +123,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(fault.status)
             for name, value in fault.headers:
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(payload)))
+            self.send_header("Content-Length", str(fault.drip + len(payload) + fault.lost))
             self.end_headers()
+            for _ in range(fault.drip):
+                self.wfile.write(b" ")
+                self.server.own.released.wait(0.02)  # type: ignore[attr-defined]
             self.wfile.write(payload)
         except OSError:
             """The client has gone, as a client with a timeout does."""

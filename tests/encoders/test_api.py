@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 
 from harness.account import Account
 from harness.encoders.api import Api, opened
+from harness.forward import StoredVectors
 from harness.parts import build, describe, identity
 from harness.poolings.mean import Mean
 from harness.poolings.native import Native
@@ -138,6 +140,55 @@ def test_a_slow_answer_is_tried_again_and_then_one_line(server: EndpointServer) 
         Client(server, timeout_s=0.1, tries=2).encode(["a"])
 
 
+def test_an_answer_that_drips_in_is_taken_unless_it_does_not_end(server: EndpointServer) -> None:
+    server.faults(Fault(drip=5))
+    client = Client(server, timeout_s=1.0)
+    np.testing.assert_array_equal(client.encode(["a"]).vectors[0], hashed(["a"]))
+    assert client.pauses == []
+    server.seen.clear()
+    server.script = lambda n, body: Fault(drip=1000)
+    with pytest.raises(Unavailable, match=r"did not end it within 0.15 s; raise timeout_s .* \(2 tries\)"):
+        Client(server, timeout_s=0.05, tries=2).encode(["a"])
+    assert len(server.seen) == 2
+
+
+def test_an_answer_of_any_size_is_not_held_and_an_error_is_read_to_its_first_words(
+    server: EndpointServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.endpoint._LARGEST", 2**20)
+    server.script = lambda n, body: Fault(200, b'{"data": [' + b"1, " * 2**20)
+    with pytest.raises(HarnessError, match="answers with more than 1 MiB; lower max_batch"):
+        Client(server).encode(["a"])
+    assert len(server.seen) == 1
+    server.script = lambda n, body: Fault(400, b"no " * 2**20)
+    with pytest.raises(HarnessError, match='refuses the request .400.: "no no'):
+        Client(server).encode(["a"])
+
+
+def test_an_answer_that_breaks_off_is_tried_again(server: EndpointServer) -> None:
+    server.faults(Fault(200, b'{"data"', headers=(("Connection", "close"),), lost=9))
+    client = Client(server)
+    np.testing.assert_array_equal(client.encode(["a"]).vectors[0], hashed(["a"]))
+    assert len(client.pauses) == 1
+
+
+def test_requests_one_after_another_share_a_connection(server: EndpointServer) -> None:
+    server.faults(None, Fault(429), Fault(body=b"{"))
+    Client(server, max_batch=1, concurrency=1).encode(TEXTS[:9])
+    assert (len(server.seen), server.connections) == (11, 1)
+
+
+@pytest.mark.parametrize(("body", "words"), [(b"", ""), (b"hello  there", ': "hello there"')])
+def test_an_answer_that_is_no_json_at_all_points_to_the_address(
+    server: EndpointServer, body: bytes, words: str
+) -> None:
+    server.script = lambda n, sent: Fault(200, body)
+    said = f"after {len(body)} bytes{words}; check base_url: it should end in /v1 for most servers (3 tries)"
+    with pytest.raises(Unavailable) as caught:
+        Client(server).encode(["a"])
+    assert said in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
@@ -148,7 +199,7 @@ def test_a_slow_answer_is_tried_again_and_then_one_line(server: EndpointServer) 
         (Fault(301, b"", (("Location", "http://127.0.0.1:9/"),)), "answers 301, it has moved"),
         (Fault(429, {"error": {"message": "quota"}}), r'answers 429: "quota" \(3 tries\)'),
         (Fault(200, b'{"data": ['), r"broken JSON after 10 bytes \(3 tries\)"),
-        (Fault(200, b""), r"broken JSON after 0 bytes \(3 tries\)"),
+        (Fault(200, b""), r"broken JSON after 0 bytes; check base_url: .* \(3 tries\)"),
         (Fault(200, b"<html><title>Sign  in</title><body>x"), 'answers with a web page: "Sign in"; is base_url'),
         (Fault(200, b" <p>Hello <b>there</b></p>"), 'answers with a web page: "Hello there"'),
         (Fault(502, b"<html><script>x()</script><h1>Bad Gateway</h1>"), r'answers 502: "Bad Gateway" \(3 tries\)'),
@@ -186,6 +237,10 @@ WRONG = {
     "no vector": (edited(embedding=None), "not a list of numbers"),
     "base64": (edited(embedding="AACAPw=="), "not a list of numbers"),
     "empty": (edited(embedding=[]), "not a list of numbers"),
+    "text": (edited(embedding=["1"] * 64), "not a list of numbers"),
+    "one text among numbers": (edited(embedding=["0.5"] + [1.0] * 63), "not a list of numbers"),
+    "true and false": (edited(embedding=[True, False] * 32), "not a list of numbers"),
+    "true among numbers": (edited(embedding=[True] + [1.0] * 63), "not a list of numbers"),
     "nested": (edited(embedding=[[1.0], [2.0]]), "not a list of numbers"),
     "zero": (edited(embedding=[0.0] * 64), "vector of 'b' is zero"),
     "ragged": (edited(embedding=[1.0] * 63), "have 63 and 64 dimensions"),
@@ -208,6 +263,18 @@ def test_a_width_that_was_not_asked_for_or_changes_between_requests_is_refused(s
     server.embed = lambda texts: [[1.0] * (2 + (texts[0] == "b")) for _ in texts]
     with pytest.raises(HarnessError, match="vectors of 2 and 3 dimensions"):
         Client(server).encode(["a", "b"], 1)
+
+
+def test_a_width_that_changes_between_store_batches_is_one_line_and_is_not_stored(
+    server: EndpointServer, tmp_path: Path
+) -> None:
+    server.embed = lambda texts: [[1.0] * (2 + text.startswith("second")) for text in texts]
+    part, texts = Api("tiny", server.url), ["first " * 20_000, "second " * 15_000]
+    with pytest.raises(HarnessError, match="has vectors of 2 and of 3 dimensions.*endpoint") as caught:
+        StoredVectors(tmp_path, "cpu", [], lambda _: None).vectors(part, Native(), "query", texts)
+    assert "\n" not in str(caught.value)
+    kept = StoredVectors(tmp_path, "cpu", [], lambda _: None).vectors(part, Native(), "query", texts[:1])
+    assert kept.rows.tolist() == [[1.0, 1.0]] and len(server.seen) == 2
 
 
 @pytest.mark.parametrize(
@@ -331,6 +398,12 @@ def test_an_endpoint_that_is_absent_is_one_line() -> None:
 def test_only_web_addresses(url: str) -> None:
     with pytest.raises(HarnessError, match="base_url.*address"):
         Api("tiny", url).open("cpu")
+
+
+@pytest.mark.parametrize("wrong", [{"price": float("nan")}, {"price": -1.0}, {"max_cost": float("nan")}, {"max_cost": -0.5}])  # fmt: skip
+def test_a_price_or_a_cap_that_is_no_amount_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(HarnessError, match=f"{next(iter(wrong))}=.*expected a number of at least 0"):
+        Api("tiny", "http://127.0.0.1:9", **wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"max_batch": 0}, {"concurrency": -1}, {"tries": 0}, {"timeout_s": 0.0}, {"batch_tokens": 0}])  # fmt: skip

@@ -120,3 +120,15 @@ def test_without_a_number_of_pieces_there_is_one_for_every_8_dimensions() -> Non
     assert Pq(0, 4).fit(DOCUMENTS).encode(DOCUMENTS[:1]).shape[1] == -(-(width // 8) * 4 // 8)
     with pytest.raises(Inapplicable, match="m=3 does not divide 28 dimensions"):
         Pq().fit(DOCUMENTS[:, :28].copy())
+
+
+def test_a_rotation_needs_as_many_documents_as_dimensions() -> None:
+    with pytest.raises(Inapplicable, match="31 documents cannot fix a rotation of 32 dimensions"):
+        Opq(8, 4).fit(DOCUMENTS[:31])
+    Opq(8, 4).fit(DOCUMENTS[:32])
+
+
+@BOTH
+def test_centroids_of_a_few_documents_come_with_a_warning(part: Any) -> None:
+    assert "with fewer than 624 they all but copy the corpus" in part(8, 4).fit(DOCUMENTS[:623]).warning
+    assert part(8, 4).fit(DOCUMENTS[:624]).warning == ""

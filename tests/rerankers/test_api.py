@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from harness.forward import StoredVectors
 from harness.parts import describe
 from harness.protocols import Reranker
 from harness.rerankers.api import ApiReranker, OpenApiReranker
@@ -39,7 +41,7 @@ def test_scores_come_back_in_the_order_of_the_pairs_and_a_query_is_sent_once(ser
     assert sorted(map(str, bodies)) == sorted(
         str({"query": query, "model": "tiny", "documents": documents})
         for query, documents in (
-            ("red car", DOCUMENTS[:3]), ("old boat", ["an old boat", " "]), ("red car", ["red wine"]),
+            ("red car", [*DOCUMENTS[:3], "red wine"]), ("old boat", ["an old boat", " "]),
         )
     )  # fmt: skip
     assert {one.path for one in server.seen} == {"/v1/rerank"}
@@ -52,6 +54,19 @@ def test_scores_do_not_depend_on_batches_or_concurrency(server: EndpointServer) 
         assert opened(server, **more).score(QUERIES, DOCUMENTS).tolist() == SCORES
         assert sum(len(one.body["documents"]) for one in server.seen) == len(DOCUMENTS)
         assert max(len(one.body["documents"]) for one in server.seen) <= more.get("max_batch", 2)
+
+
+def test_the_store_asks_for_a_querys_pairs_together_whatever_their_lengths_and_its_batches(
+    server: EndpointServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = [f"red query {q}" for q in range(15)] * 10
+    documents = ["red " * (1 + i * 7 % 13) + f"d{i}" for i in range(len(queries))]
+    monkeypatch.setattr("harness.filling._SIGN_CHARACTERS", 1000)  # some two queries
+    store = StoredVectors(tmp_path, "cpu", (), lambda _: None)
+    scores = store.pairs(ApiReranker("tiny", server.url, max_batch=4), queries, documents)
+    assert scores.tolist() == [0.25] * len(queries)
+    assert len(server.seen) == 15 * 3, "10 documents in requests of at most 4"
+    assert len(list(tmp_path.rglob("*.shard"))) > 5
 
 
 def test_the_forms_of_other_services_are_understood(server: EndpointServer) -> None:

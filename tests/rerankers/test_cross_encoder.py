@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 
 from harness.batching import BUDGETS
 from harness.parts import identity
+from harness.protocols import PairCounting
 from harness.rerankers.cross_encoder import CrossEncoder
-from harness.types import HarnessError
+from harness.types import HarnessError, Inapplicable
 from tests.encoders.folders import TEXTS, bert
 
 QUERIES = [q for q in TEXTS for _ in TEXTS]
@@ -102,6 +104,58 @@ def test_the_limit_is_the_models_own_unless_given(folder: Path, scores: Any) -> 
             CrossEncoder(path=str(folder), max_tokens=wrong).rerank("cpu")
 
 
+def test_pairs_are_counted_before_the_cut_as_the_loaded_model_reads_them_and_without_its_weights(
+    folder: Path, tmp_path: Path
+) -> None:
+    part = CrossEncoder(path=str(folder), max_tokens=8)
+    model = part.rerank("cpu").model
+    read = model.tokenizer(QUERIES, DOCUMENTS, padding=False, truncation=False)["input_ids"]
+    bare = Path(shutil.copytree(folder, tmp_path / "bare"))
+    (bare / "model.safetensors").unlink()
+    counted = CrossEncoder(path=str(bare), max_tokens=8).pair_tokens(QUERIES, DOCUMENTS)
+    assert isinstance(part, PairCounting)
+    assert counted.dtype == np.int32
+    assert counted.tolist() == [len(ids) for ids in read]
+    assert part.pair_tokens(["fox", ""], ["the fox", ""]).tolist() == [1 + 2 + 3, 3], "three special tokens a pair"
+    assert part.pair_tokens([], []).shape == (0,)
+    with pytest.raises(ValueError, match="shorter"):
+        part.pair_tokens(["fox", "fox"], ["fox"])
+
+
+@pytest.mark.parametrize(("default", "modules", "tokens"), [(None, True, 5), ("short", True, 7), ("short", False, 5)])
+def test_the_prompt_that_the_model_reads_is_counted(
+    folder: Path, tmp_path: Path, default: str | None, modules: bool, tokens: int
+) -> None:
+    from sentence_transformers import CrossEncoder as Model
+
+    prompts = {"query": "fox " * 9, "short": "the fox "}
+    Model(str(folder), device="cpu", prompts=prompts, default_prompt_name=default).save(str(tmp_path / "saved"))
+    if not modules:
+        (tmp_path / "saved" / "modules.json").unlink()
+    part = CrossEncoder(path=str(tmp_path / "saved"))
+    model, widths = part.rerank("cpu").model, list[int]()
+    forward = model[0].forward
+    model[0].forward = lambda f, **more: (widths.append(f["input_ids"].shape[1]), forward(f, **more))[1]
+    model.predict([("fox", "fox")], show_progress_bar=False)
+    assert part.pair_tokens(["fox"], ["fox"]).tolist() == widths == [tokens]
+
+
+def test_pairs_in_a_chat_template_or_without_a_tokenizer_are_not_counted(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    (copy / "chat_template.jinja").write_text("Judge: {{ messages }}")
+    with pytest.raises(Inapplicable, match="copy reads pairs through a chat template"):
+        CrossEncoder(path=str(copy)).pair_tokens(["fox"], ["fox"])
+    (copy / "chat_template.jinja").unlink()
+    (copy / "tokenizer.json").unlink()
+    with pytest.raises(Inapplicable, match="copy has no tokenizer that can be read"):
+        CrossEncoder(path=str(copy)).pair_tokens(["fox"], ["fox"])
+
+
+def test_a_limit_that_replaces_the_models_own_is_said(folder: Path) -> None:
+    said = {n: CrossEncoder(path=str(folder), max_tokens=n).overridden() for n in (0, 24, 8)}
+    assert said == {0: (), 24: (), 8: ("max_tokens=8 overrides the reranker's own limit of 24",)}
+
+
 def test_a_model_is_its_content_and_not_its_place(folder: Path, tmp_path: Path) -> None:
     copy, other = made(tmp_path / "copy"), made(tmp_path / "other", seed=1)
     parts = [CrossEncoder(path=str(place)) for place in (folder, copy, other)]
@@ -137,3 +191,24 @@ def test_a_folder_that_is_missing_or_damaged_is_one_line(tmp_path: Path) -> None
     with pytest.raises(HarnessError, match="damaged cannot be loaded as a cross-encoder") as caught:
         CrossEncoder(path=str(damaged)).rerank("cpu")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "lost", ["classifier.bias", "bert.pooler.dense.weight", "bert.encoder.layer.1.output.dense.bias"]
+)
+def test_a_weight_that_is_missing_is_refused_the_head_and_its_pooler_too(tmp_path: Path, lost: str) -> None:
+    from safetensors.torch import load_file, save_file
+
+    short = made(tmp_path / "short")
+    weights = load_file(short / "model.safetensors")
+    save_file({n: t for n, t in weights.items() if n != lost}, short / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(HarnessError, match=f"short: 1 of 41 weights are missing from the file \\(first: {lost}\\)"):
+        CrossEncoder(path=str(short)).rerank("cpu")
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    mute = made(tmp_path / "mute")
+    for file in mute.glob("*token*.json"):
+        file.unlink()
+    with pytest.raises(HarnessError, match="no tokenizer in mute"):
+        CrossEncoder(path=str(mute)).rerank("cpu")

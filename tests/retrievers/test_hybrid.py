@@ -16,9 +16,11 @@ from harness.parts import build, describe
 from harness.poolings.native import Native
 from harness.quantizers.float32 import Float32
 from harness.reductions.truncate import Truncate
+from harness.rerankers.word_overlap import WordOverlap
 from harness.retrievers.bm25 import Bm25
 from harness.retrievers.dense import Dense
 from harness.retrievers.hybrid import Hybrid
+from harness.retrievers.rerank import Rerank
 from harness.types import EvalSet, HarnessError, Inapplicable
 from tests.material import Encoding, Listed, evalset, small_set
 
@@ -175,6 +177,15 @@ class TestTuning:
         assert {k: searcher.facts[k] for k in ("weight_1", "weight_2")} == {"weight_1": 0.6, "weight_2": 0.4}
         assert searcher.rank(2).documents.tolist() == [[0, 1]], "though the set that is scored would like the other"
 
+    def test_the_weights_that_were_chosen_are_told_beside_the_scores(self) -> None:
+        searcher = self.tuned(Listed(self.RIGHT), Listed(self.WRONG))
+        first, second = searcher.names
+        assert searcher.warnings[0] == f"weights chosen on dev: {first} 0.6, {second} 0.4"
+        searcher.rank(2)
+        assert len([w for w in searcher.warnings if "weights" in w]) == 1, "told once, however often it searched"
+        fixed = Hybrid((Listed(self.RIGHT), Listed(self.WRONG)), weights=(1.0, 2.0)).prepare(self.TEST, Encoding())
+        assert not any("weights" in w for w in fixed.warnings)
+
     def test_members_that_are_equally_good_get_equal_weights(self) -> None:
         assert self.tuned(Listed(self.RIGHT), Listed(self.RIGHT)).facts == {"weight_1": 0.5, "weight_2": 0.5}
 
@@ -191,3 +202,13 @@ class TestTuning:
         for grades in ({}, {"dev": {"a": 0}}):
             with pytest.raises(Inapplicable, match="no query has a relevant document"):
                 self.tuned(Listed({}), Listed({}), dev=evalset(self.DOCUMENTS, {"dev": "else"}, grades))
+
+
+def test_scores_of_two_scales_in_one_list_are_not_fused_by_score() -> None:
+    reranked = Rerank(Bm25(), WordOverlap(), depth=5)
+    with pytest.raises(
+        Inapplicable, match="z-score needs scores on one scale, and rerank gives its own to the first 5"
+    ):
+        Hybrid((reranked, Bm25()), "z-score", depth=20).prepare(small_set(), Encoding())
+    Hybrid((reranked, Bm25()), "z-score", depth=5).prepare(small_set(), Encoding())
+    Hybrid((reranked, Bm25()), "rrf", depth=20).prepare(small_set(), Encoding())

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.parts import build, describe
+from harness.parts import build, describe, name_of
 from harness.protocols import OpenReranker, Reranker
 from harness.rerankers.word_overlap import WordOverlap
 from harness.retrievers.bm25 import Bm25
+from harness.retrievers.funnel import Funnel
 from harness.retrievers.hybrid import Hybrid
 from harness.retrievers.rerank import Rerank
-from harness.types import Floats, HarnessError
+from harness.types import Floats, HarnessError, Inapplicable, Ints
 from tests.material import Encoding, Listed, evalset, small_set
 
 DOCUMENTS = {"a": "boat", "b": "red", "c": "red car", "d": "red car fast", "e": "car"}
@@ -41,6 +42,32 @@ class Saying:
 
     def score(self, queries: Sequence[str], documents: Sequence[str]) -> Floats:
         return np.full(len(queries), self.value, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Measured(WordOverlap):
+    """A reranker that counts words, with a limit; `seen` holds the pairs of each count."""
+
+    tokens: int = 3
+    replaced: tuple[str, ...] = ()
+    known: bool = True
+    seen: list[list[tuple[str, str]]] = field(default_factory=list)
+
+    def limit(self) -> int:
+        return self.tokens
+
+    def pair_tokens(self, queries: Sequence[str], documents: Sequence[str]) -> Ints:
+        if not self.known:
+            raise Inapplicable("no tokenizer")
+        pairs = list(zip(queries, documents, strict=True))
+        self.seen.append(pairs)
+        return np.array([len(f"{q} {d}".split()) for q, d in pairs], dtype=np.int32)
+
+    def overridden(self) -> Sequence[str]:
+        return self.replaced
+
+
+NAME = name_of(Measured())
 
 
 class Counting(Encoding):
@@ -97,6 +124,66 @@ def test_nothing_found_is_nothing_to_rerank() -> None:
     source = Counting()
     assert (Rerank(Listed({}), WordOverlap()).prepare(DATA, source).rank(2).documents == -1).all()
     assert source.calls == []
+
+
+def test_pairs_and_tokens_that_the_reranker_cuts_are_counted_and_said() -> None:
+    part = Measured(3, ("max_tokens=3 overrides the reranker's own limit of 9",))
+    searcher = Rerank(FIRST, part, 5).prepare(DATA, Encoding())
+    replaced = f"{NAME}: max_tokens=3 overrides the reranker's own limit of 9"
+    assert searcher.warnings == ("material: slow", replaced)
+    for _ in range(2):
+        searcher.rank(5)
+        assert searcher.facts["pairs_cut"] == 2 / 6, "`red car` with c (4 words) and d (5 words)"
+        assert searcher.facts["pair_tokens_cut"] == 3 / (3 + 3 + 4 + 5 + 3 + 2)
+        assert searcher.warnings == (
+            "material: slow",
+            replaced,
+            f"{NAME}: 33.3% of pairs are longer than the reranker's limit of 3 tokens; 15.0% of all tokens were cut",
+        )
+
+
+def test_pairs_that_fit_are_a_fact_and_no_warning() -> None:
+    searcher = Rerank(FIRST, Measured(5), 5).prepare(DATA, Encoding())
+    searcher.rank(5)
+    assert searcher.facts["pairs_cut"] == searcher.facts["pair_tokens_cut"] == 0
+    assert searcher.warnings == ("material: slow",)
+
+
+@pytest.mark.parametrize("reranker", [Measured(0), Measured(3, known=False), WordOverlap(), Saying(1.0)])
+def test_a_reranker_without_a_limit_or_a_count_says_nothing(reranker: Reranker) -> None:
+    searcher = Rerank(FIRST, reranker, 5).prepare(DATA, Encoding())
+    searcher.rank(5)
+    assert set(searcher.facts) == {"index_bytes", "pairs_per_query"}
+    assert not any("cut" in w or "overrides" in w for w in searcher.warnings)
+
+
+def test_of_many_pairs_an_even_sample_is_counted_that_reaches_every_rank_and_is_called_one() -> None:
+    queries = {f"q{i:03}": f"name{i}" for i in range(256)}  # depth 4: even steps would see one rank alone
+    ranks = {f"d{j}": "a b" if j else "a b c" for j in range(4)}
+    listed = Listed({q: {d: -j for j, d in enumerate(ranks)} for q in queries})
+    data, part = evalset(ranks, queries, {"q000": {"d0": 1}}), Measured(3)
+    searcher = Rerank(listed, part, 4).prepare(data, Encoding())
+    searcher.rank(4)
+    (seen,) = part.seen
+    assert [q for q, _ in seen] == list(queries.values()), "one pair from each stretch of four"
+    long = [d for _, d in seen].count("a b c")
+    assert 40 < long < 90
+    assert searcher.facts["pairs_cut"] == long / 256
+    assert searcher.warnings[-1].endswith("tokens were cut (in a sample of 256 of 1024 pairs)")
+    searcher.rank(4)
+    assert part.seen[1] == seen
+
+
+def test_what_is_cut_in_an_inner_reranking_is_known_outside() -> None:
+    data = small_set()
+    for part in (Funnel(Bm25(), Rerank(Bm25(), Measured(3)), 9), Hybrid((Bm25(), Rerank(Bm25(), Measured(3), 100)))):
+        searcher = part.prepare(data, Encoding())
+        searcher.rank(9)
+        assert 0 < searcher.facts["pairs_cut"] < 1
+        assert any(f"{NAME}: " in w and "pairs are longer" in w for w in searcher.warnings)
+    twice = Rerank(Rerank(Bm25(), Measured(3), 9), Measured(5), 9).prepare(data, Encoding())
+    twice.rank(9)
+    assert twice.facts["pairs_cut"] == max(stage.facts["pairs_cut"] for stage in twice.stages) > 0
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -6,12 +6,14 @@ import pytest
 
 from harness.decide import decide
 from harness.parts import available, build, describe
+from harness.plots import shape_of, shorten
 from harness.policy import Policy
 from harness.report import Report, anchor, read_report, standard_sections
 from harness.sections.change import Change
 from harness.sections.configurations import Configurations
 from harness.sections.data_health import DataHealth
 from harness.sections.quantization import Quantization
+from harness.sections.stages import Stages
 from harness.sections.timing_health import TimingHealth
 from harness.sections.tradeoffs import Tradeoffs
 from harness.sections.why import Why
@@ -42,8 +44,8 @@ def test_a_section_is_one_element_named_by_its_file_and_the_same_each_time(name:
 
 def test_sections_stand_in_the_order_of_the_page() -> None:
     assert [anchor(section) for section in standard_sections()] == [
-        "decision", "caveats", "why", "change", "tradeoffs", "quantization", "indexes", "configurations",
-        "models", "data-health", "timing-health", "reproduce",
+        "decision", "caveats", "why", "change", "tradeoffs", "quantization", "indexes", "stages",
+        "configurations",         "models", "data-health", "timing-health", "reproduce",
     ]  # fmt: skip
 
 
@@ -88,6 +90,31 @@ def test_hollow_marks_are_those_that_somebody_faster_and_better_beats(report: Re
     assert {keys[i] for i in beaten} <= hollow
     assert keys[report.decision["reference"]] not in hollow
     assert keys[next(e["id"] for e in report.entries if e["model"] == "small")] not in hollow
+
+
+def test_every_mark_on_a_plot_is_explained_and_no_other() -> None:
+    kinds = [("large", "float32"), ("large", "int4"), ("large", "pq m=8+rescore50"), ("bm25", "-"), ("large", "new")]
+    sweep = small_sweep([candidate(model, kind, 0.5, 100) for model, kind in kinds])
+    html = Tradeoffs().render(read_report(sweep, decide(sweep, POLICY)))
+    expected = "circle: float32; pentagon: int4; plus: pq; triangle pointing down: nothing to quantize; star: new"
+    assert f"Marks by quantization: {expected}." in html
+    assert len({shape_of(kind) for _, kind in kinds}) == len(kinds)
+
+
+def test_a_label_cut_for_a_plot_keeps_what_tells_candidates_apart() -> None:
+    label = "large · native · 128 · {} · hybrid-rerank(hybrid(bm25, dense), word_overlap) · hnsw (reference)"
+    assert shorten(label.format("pq"), 70) == "large · native · 128 · pq · hybrid-rerank(…) · hnsw (reference)"
+    assert shorten("short(a, b)", 70) == "short(a, b)"
+    assert len(shorten("x" * 90, 70)) == 70
+
+
+def test_where_a_querys_time_goes_is_told_of_candidates_that_search_in_steps(report: Report) -> None:
+    assert Stages().render(report) == ""
+    plain, piped = (dict(row) for row in report.rows[:2])
+    plain["stages_p50_ms"] = "encode 8.3 + search 0.4"
+    piped["stages_p50_ms"] = "encode 8.3 + bm25: search 0.2 + dense: search 0.4 + fuse 0.1"
+    html = Stages().render(report._replace(rows=[plain, piped]))
+    assert html.count("<tr") == 2 and piped["stages_p50_ms"] in html and plain["stages_p50_ms"] not in html
 
 
 def test_quantization_is_compared_with_its_own_float32_and_nothing_else(report: Report) -> None:

@@ -61,8 +61,9 @@ class CollectingLauncher(Launcher):
         """Compose each job; the sweeper puts no bound on the batch, so this is called once."""
         self.loader.repository = _ReadOnce(self.loader.repository)
         composing = _Composing(self.loader, self.config)
-        for words in job_overrides:
-            self.task(composing.job(words))
+        for job in [composing.job(words) for words in job_overrides]:
+            self.task(job)
+        composing.check_used()
         return [JobReturn(status=JobStatus.COMPLETED, _return_value=None) for _ in job_overrides]
 
 
@@ -79,17 +80,49 @@ class _Composing:
         self._merged: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
         self._read: dict[str, Override] = {}
         self._groups: dict[str, bool] = {}
+        self._used: set[str] = set()
+        self._unused: dict[str, tuple[Override, DictConfig]] = {}
 
     def job(self, words: Sequence[str]) -> tuple[DictConfig, DictConfig, tuple[str, ...]]:
-        """The job's config without its hydra node, that node as far as YAMLs decide it, and the words of the job."""
+        """The job's config without its hydra node, that node as far as YAMLs decide it, and the words of the job.
+
+        A value inside a group (`index.ef_search=64`) is left out of jobs whose YAML has no such key: what has it and
+        what has not can stand in one sweep.
+        """
         values: list[Override] = []
         choosing: list[Override] = []
         for override in map(self._parsed, words):
             (values if self._sets_a_value(override) else choosing).append(override)
         merged, node = self._merge(tuple(str(override.input_line) for override in choosing))
         config = copy.deepcopy(merged)
-        ConfigLoaderImpl._apply_overrides_to_config(values, config)
-        return config, node, tuple(words)
+        fitting = [override for override in values if self._fits(override, config)]
+        ConfigLoaderImpl._apply_overrides_to_config(fitting, config)
+        left_out = {o.input_line for o in values} - {o.input_line for o in fitting}
+        return config, node, tuple(word for word in words if word not in left_out)
+
+    def check_used(self) -> None:
+        """Hydra's own error for a value that no job had a place for."""
+        for key, (override, config) in self._unused.items():
+            if key not in self._used:
+                ConfigLoaderImpl._apply_overrides_to_config([override], copy.deepcopy(config))
+
+    def _fits(self, override: Override, config: DictConfig) -> bool:
+        key = override.key_or_group
+        inside, _, last = key.rpartition(".")
+        if (
+            override.is_add()
+            or override.is_force_add()
+            or override.is_delete()
+            or not inside
+            or not self._is_group(inside.partition(".")[0])
+        ):
+            return True
+        held = OmegaConf.select(config, inside, throw_on_missing=False)
+        if isinstance(held, DictConfig) and last in held.keys():  # noqa: SIM118  `in` hides what is ???
+            self._used.add(key)
+            return True
+        self._unused.setdefault(key, (override, config))
+        return False
 
     def _merge(self, chosen: tuple[str, ...]) -> tuple[DictConfig, DictConfig]:
         if chosen not in self._merged:
@@ -111,9 +144,12 @@ class _Composing:
         key = override.key_or_group
         if override.is_hydra_override():
             return False
+        return isinstance(override.value(), dict) or not self._is_group(key)
+
+    def _is_group(self, key: str) -> bool:
         if key not in self._groups:
             self._groups[key] = bool(self.loader.get_group_options(key, None, self.master.hydra.job.config_name))
-        return isinstance(override.value(), dict) or not self._groups[key]
+        return self._groups[key]
 
 
 class _ReadOnce(ConfigRepository):
