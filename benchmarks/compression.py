@@ -55,7 +55,7 @@ def main(results: Path, name: str, folder: Path) -> None:
     """Print one line for each row that the libraries can make."""
     sweep, data = read_sweep(results / name), open_evalset(str(folder), [])
     for row in rows(sweep):
-        if row["status"] != "ok" or row["retriever"] != "dense":
+        if row["status"] != "ok" or row["retriever"] != "dense" or row["data_sha256"] != data.sha256:
             continue
         key = next(v["quality"] for v in sweep.manifest["variants"] if v["candidate_id"] == row["candidate_id"])
         part = build(json.loads(json.dumps(sweep.records[key].provenance["candidate"])))
