@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,14 @@ def best(documents: NDArray[np.integer], scores: Doubles, order: NDArray[np.int6
 def stacked(rankings: Sequence[Ranking]) -> Ranking:
     """One Ranking [q, k] from the rankings of single queries."""
     return Ranking(*(np.array(column) for column in zip(*rankings, strict=True)))
+
+
+def scored(candidates: Ints, exact: Callable[[int, Ints], Doubles]) -> Doubles:
+    """float64 [q, c] scores of int32 [q, c] candidates, -inf where one is -1; `exact` scores some of one query."""
+    scores = np.full(candidates.shape, -np.inf)
+    for query, (row, documents) in enumerate(zip(scores, candidates, strict=True)):
+        row[documents >= 0] = exact(query, documents[documents >= 0])
+    return scores
 
 
 def own_documents(evalset: EvalSet) -> Ints:

@@ -28,7 +28,7 @@ from harness.protocols import (
     Rows,
     VectorSource,
 )  # fmt: skip
-from harness.ranking import check_finite, id_order, own_documents, stacked
+from harness.ranking import check_finite, id_order, own_documents, scored, stacked
 from harness.types import (
     Doubles,
     EvalSet,
@@ -173,10 +173,7 @@ class DenseSearcher:
 
     def score(self, candidates: Ints) -> Doubles:
         """Exact scores, by the rescoring copy where there is one, else by the codes."""
-        scores = np.full(candidates.shape, -np.inf)
-        for query, (row, documents) in enumerate(zip(scores, candidates, strict=True)):
-            row[documents >= 0] = self._exact(query, documents[documents >= 0])
-        return scores
+        return scored(candidates, self._exact)
 
     def probe(self, query: int, k: int, lap: Lap) -> Ints:
         """One query's search from its float vector, in the index that faiss has for such codes; then rescoring."""

@@ -12,7 +12,7 @@ from harness.codes import check_sides, cut
 from harness.cutting import cut_warning
 from harness.parts import name_of
 from harness.protocols import Encoder, Lap, Need, Pooling, VectorSource
-from harness.ranking import best, blocks, id_order, own_documents, settled, stacked
+from harness.ranking import best, blocks, id_order, own_documents, scored, settled, stacked
 from harness.shortlist import Shortlist
 from harness.tokenrows import TokenRows, maxsim, token_rows
 from harness.types import Doubles, EvalSet, HarnessError, Inapplicable, Ints, Ranking, Vectors
@@ -79,10 +79,7 @@ class LateInteractionSearcher:
 
     def score(self, candidates: Ints) -> Doubles:
         """Exact scores, those of `rank`."""
-        scores = np.full(candidates.shape, -np.inf)
-        for query, (row, documents) in enumerate(zip(scores, candidates, strict=True)):
-            row[documents >= 0] = self._exact(query, documents[documents >= 0])
-        return scores
+        return scored(candidates, self._exact)
 
     def probe(self, query: int, k: int, lap: Lap) -> Ints:
         """One query's stored token vectors against all documents, in float32."""

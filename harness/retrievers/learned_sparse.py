@@ -12,7 +12,7 @@ from harness.codes import cut
 from harness.cutting import cut_warning
 from harness.parts import name_of
 from harness.protocols import Encoder, Lap, Need, Pooling, VectorSource
-from harness.ranking import best, check_finite, id_order, own_documents, settled, stacked
+from harness.ranking import best, check_finite, id_order, own_documents, scored, settled, stacked
 from harness.sparse import unpacked, width_of
 from harness.types import Doubles, EvalSet, HarnessError, Inapplicable, Ints, Ranking, Vectors
 
@@ -74,10 +74,7 @@ class LearnedSparseSearcher:
 
     def score(self, candidates: Ints) -> Doubles:
         """The scores of `rank`; 0 where no term is shared."""
-        scores = np.full(candidates.shape, -np.inf)
-        for query, (row, documents) in enumerate(zip(scores, candidates, strict=True)):
-            row[documents >= 0] = self._exact(query, documents[documents >= 0])
-        return scores
+        return scored(candidates, self._exact)
 
     def probe(self, query: int, k: int, lap: Lap) -> Ints:
         """One query's stored weights, looked up in the inverted index."""
