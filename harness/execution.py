@@ -23,6 +23,14 @@ class Done(NamedTuple):
     outcome: Any
 
 
+class Lost(NamedTuple):
+    """A job whose process did not survive it: why, the process's last lines, and the file that holds all of them."""
+
+    reason: str
+    last_lines: str
+    log: str
+
+
 class Start(Protocol):
     """What makes a process ready to work; it is sent there, so it and the jobs must survive pickling."""
 

@@ -157,14 +157,17 @@ class StoredVectors:
         return joined(made, poolings, texts)
 
     def _demands(self, encoder: Encoder, evalset: EvalSet) -> dict[Role, _Demands]:
-        """What the planned needs ask of an eval set: whole documents, passages, or both, and the queries."""
+        """What the planned needs ask of an eval set: whole documents, passages, or both, and the other side."""
         sides: dict[str, tuple[Sequence[str], list[Pooling]]] = {}
         for (_, chunking), need in self._needs.get(identity(encoder), {}).items():
             texts = self._cut(need, chunking, evalset.documents.texts)
             if texts is not None:
                 sides.setdefault(chunking, (texts, []))[1].append(need.pooling)
         poolings = {identity(p): p for _, own in sides.values() for p in own}
-        return {"document": [*sides.values()], "query": [(evalset.queries.texts, [*poolings.values()])]}
+        asking, documents = (evalset.queries.texts, [*poolings.values()]), [*sides.values()]
+        if not evalset.searched:
+            return {"text": [*documents, asking]}
+        return {"document": documents, "query": [asking]}
 
     def _cut(self, need: Need, name: str, texts: Sequence[str]) -> Sequence[str] | None:
         """The texts a need has encoded: whole, or their passages; None where they cannot be cut."""
@@ -196,7 +199,7 @@ class StoredVectors:
         """The pooling, and those that are planned for the same texts."""
         needs = self._needs.get(identity(encoder), {}) if encoder.traits().pooling else {}
         own, chunkings = identity(pooling), {chunking for p, chunking in needs if p == identity(pooling)}
-        same = {p: n.pooling for (p, chunking), n in needs.items() if role == "query" or chunking in chunkings}
+        same = {p: n.pooling for (p, chunking), n in needs.items() if role != "document" or chunking in chunkings}
         return [pooling, *(p for name, p in same.items() if name != own)]
 
     def _keys(self, encoder: Encoder, role: Role, texts: Sequence[str]) -> Keys:

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from harness import __version__
 from harness.launch import Job
 from harness.plan import Plan, Variant, sweep_name
@@ -57,13 +55,13 @@ def variant_entry(variant: Variant, quality: str, timings: Mapping[str, str]) ->
 
 
 def _about(evalset: EvalSet) -> dict[str, Any]:
-    judged = int(np.unique(evalset.qrels.query[evalset.qrels.grade > 0]).size)
     return {
         "sha256": evalset.sha256,
         "type": evalset.type,
+        "public": evalset.public,
         "documents": len(evalset.documents),
         "queries": len(evalset.queries),
-        "scored_queries": judged,
+        "scored_queries": evalset.scored,
         "judgements": len(evalset.qrels.grade),
         "languages": list(evalset.languages),
         "weight": evalset.weight,

@@ -13,9 +13,9 @@ import numpy as np
 from harness.forward import StoredVectors
 from harness.parts import digest, identity
 from harness.plan import Variant
-from harness.protocols import Need, Searcher
+from harness.protocols import Need, Pooling, Searcher
 from harness.timing import Laps, Samples, interleaved, load, machine, noise, sample, upper_bound
-from harness.types import EvalSet, HarnessError, Record, first_line
+from harness.types import EvalSet, HarnessError, Record, Role, Texts, first_line
 
 _K = 10
 _NO_SPEED = (HarnessError, ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
@@ -37,10 +37,11 @@ class Todo(NamedTuple):
 class Bench:
     """Three kinds of measurement: `encode` (one query at a time), `search` (the same, after encoding), `index`.
 
-    A query's latency is encode + search of the same query, taken apart: encoding is timed once for each encoder and
-    pooling, search once for each candidate, stage by stage. `index` is documents per second for each batch size
-    (retrievers without a model: building the index). A pipeline's second model adds `encode-2` and `index-2`. Says
-    what there is to measure; `Timer` takes it, after everything else and alone, in a process of its own.
+    A query's latency is encode + search of the same query (where nothing is searched, encode alone), taken apart:
+    encoding is timed once for each encoder and pooling, search once for each candidate, stage by stage. `index` is
+    documents per second for each batch size (retrievers without a model: building the index). A pipeline's second
+    model adds `encode-2` and `index-2`. Says what there is to measure; `Timer` takes it, after everything else and
+    alone, in a process of its own.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -56,7 +57,7 @@ class Bench:
         if self.settings["scenario"] == "none":
             return {}
         where = [variant.device, evalset.sha256, dict(self.settings), self.machine]
-        found = {"search": digest(["search", variant.identity, where])}
+        found = {"search": digest(["search", variant.identity, where])} if evalset.searched else {}
         for i, need in enumerate(_needs(variant)):
             encoder, pooling, chunking = map(identity, need)
             place = f"-{i + 1}" if i else ""
@@ -64,7 +65,7 @@ class Bench:
             if encode not in found.values():  # whole texts and passages share a query's vector
                 found[f"encode{place}"] = encode
             found[f"index{place}"] = digest(["index", [[encoder, pooling, chunking]], variant.batch_size, where])
-        return found if len(found) > 1 else found | {"index": digest(["build", variant.identity, where])}
+        return found if _needs(variant) else found | {"index": digest(["build", variant.identity, where])}
 
     def groups(
         self, variants: Sequence[tuple[Variant, EvalSet]], pending: Callable[[str], bool]
@@ -109,8 +110,8 @@ class Timer:
 
     def _encode(self, todo: Todo, evalset: EvalSet) -> Record:
         need = todo.need
-        model, texts = self.source.opened(need.encoder), evalset.queries.texts
-        return self._samples(lambda i: model.encode([texts[i]], "query", [need.pooling], 1), evalset, "encode")
+        model, (role, asked) = self.source.opened(need.encoder), _asked(evalset)
+        return self._samples(lambda i: model.encode([asked.texts[i]], role, [need.pooling], 1), evalset, "encode")
 
     def _search(self, todo: Todo, evalset: EvalSet) -> Record:
         searcher = todo.variant.retriever.prepare(evalset, self.source)
@@ -126,8 +127,9 @@ class Timer:
         return replace(record, arrays=arrays, values=dict(record.values) | _build_time(searcher))
 
     def _samples(self, call: Callable[[int], Any], evalset: EvalSet, kind: str) -> Record:
-        calls = min(int(self.settings["calls"]), max(20, len(evalset.queries)))
-        queries = _steps(len(evalset.queries), calls)
+        there = len(_asked(evalset)[1])
+        calls = min(int(self.settings["calls"]), max(20, there))
+        queries = _steps(there, calls)
         before = load()
         taken: Samples = sample(
             lambda i: call(queries[i % len(queries)]),
@@ -160,9 +162,10 @@ class Timer:
         texts = documents = _spread(evalset.documents.texts, wanted)
         if need.chunking is not None:
             texts = list(need.chunking.cut(documents, need.encoder).texts)
-        tokens = int(self.source.vectors(need.encoder, need.pooling, "document", texts).tokens.sum())
+        role = evalset.sides[0][0]
+        tokens = int(self.source.vectors(need.encoder, need.pooling, role, texts).tokens.sum())
         model = self.source.opened(need.encoder)
-        calls = {k: _encoding(model, texts, need, size) for k, size in sizes.items()}
+        calls = {k: _encoding(model, texts, (role, need.pooling), size) for k, size in sizes.items()}
         taken = interleaved(calls, int(self.settings["repeats"]))
         return {key: _rate(seconds, len(documents), tokens) for key, seconds in taken.items()}
 
@@ -198,8 +201,13 @@ def _by_pass(pending: Mapping[str, Todo]) -> list[dict[str, Todo]]:
     return list(groups.values())
 
 
-def _encoding(model: Any, texts: Sequence[str], need: Need, size: int) -> Callable[[], None]:
-    return lambda: model.encode(texts, "document", [need.pooling], size)
+def _asked(evalset: EvalSet) -> tuple[Role, Texts]:
+    """What comes in one text at a time, and its role: the queries, or where there are none the documents."""
+    return evalset.sides[1] if len(evalset.queries) else evalset.sides[0]
+
+
+def _encoding(model: Any, texts: Sequence[str], how: tuple[Role, Pooling], size: int) -> Callable[[], None]:
+    return lambda: model.encode(texts, how[0], [how[1]], size)
 
 
 def _spread(texts: Sequence[str], n: int) -> list[str]:

@@ -18,7 +18,9 @@ _POOLINGS = {
     "cls_token": "cls", "mean_tokens": "mean", "max_tokens": "max", "weightedmean_tokens": "weighted_mean",
 }  # fmt: skip
 # The names under which models define their prompts, best first, as sentence-transformers' encode_document has them.
-_PROMPT_NAMES: Mapping[Role, tuple[str, ...]] = {"query": ("query",), "document": ("document", "passage", "corpus")}
+_PROMPT_NAMES: Mapping[Role, tuple[str, ...]] = {
+    "query": ("query",), "document": ("document", "passage", "corpus"), "text": (),
+}  # fmt: skip
 _PROMPTS_FILE = "config_sentence_transformers.json"
 _UNLIMITED = 10**9
 _NOT_CONTENT = {"README.md"}

@@ -138,12 +138,14 @@ def quality_key(variant: Variant, evalset: EvalSet, tasktype: Any, store_dtype: 
 
 
 def tasktype_of(job: Job, evalset: EvalSet) -> Any:
-    """The eval set's task type with the metrics of the config."""
+    """The eval set's task type with the set's own settings; where documents are ranked, the config's metrics."""
+    if not evalset.searched:
+        return find("tasktypes", evalset.type)(**evalset.settings)
     trusted = job.config["trusted"]
     metrics = tuple(build(m, trusted) for m in job.config["metrics"])
     if not metrics:
         raise HarnessError("metrics is empty; the first metric decides, so name at least one")
-    return find("tasktypes", evalset.type)(metrics=metrics)
+    return find("tasktypes", evalset.type)(metrics=metrics, **evalset.settings)
 
 
 def sweep_name(jobs: Sequence[Job]) -> str:

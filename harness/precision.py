@@ -13,7 +13,7 @@ from harness.parts import digest, identity
 from harness.protocols import Encoder, Need
 from harness.store import read_json, write_json
 from harness.timing import versions
-from harness.types import EvalSet, Floats, HarnessError, Role
+from harness.types import EvalSet, Floats, HarnessError
 
 # Rounding to 8 bits of mantissa costs a sound model about 0.0002 of cosine; a model that overflows or was trained
 # for another precision loses far more.
@@ -78,17 +78,15 @@ class Parities:
 
 
 def _measured(need: Need, evalset: EvalSet, device: str) -> Parity:
-    sides: dict[Role, list[str]] = {
-        "document": _spread(evalset.documents.texts, _DOCUMENTS),
-        "query": _spread(evalset.queries.texts, _QUERIES),
-    }
+    counts = (_DOCUMENTS, _QUERIES)
+    sides = [(role, _spread(side.texts, n)) for (role, side), n in zip(evalset.sides, counts, strict=True) if len(side)]
     found: list[list[Floats]] = []
     for dtype in ("float32", "bfloat16"):
         model = replace(need.encoder, dtype=dtype).open(device)  # type: ignore[type-var]
-        found.append([model.encode(t, role, [need.pooling], None).vectors[0] for role, t in sides.items()])
+        found.append([model.encode(t, role, [need.pooling], None).vectors[0] for role, t in sides])
     cosines = [_cosine(plain, fast) for plain, fast in zip(*found, strict=True)]
     lowest = float(np.min(np.concatenate(cosines)))
-    return Parity(lowest if np.isfinite(lowest) else -1.0, sum(map(len, sides.values())))
+    return Parity(lowest if np.isfinite(lowest) else -1.0, sum(len(t) for _, t in sides))
 
 
 def _spread(texts: tuple[str, ...], n: int) -> list[str]:

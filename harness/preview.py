@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from harness.execution import Batch
+from harness.execution import Batch, Lost
 from harness.forecast import Sketch, Step, Timing, forecast, product_flop
 from harness.launch import Job
 from harness.parts import identity
@@ -17,7 +17,6 @@ from harness.progress import Watch
 from harness.run import Run, ground_of, headline, passes, run_of
 from harness.shelf import check_schema
 from harness.store import check_place
-from harness.types import Lost
 from harness.worker import Probe, Probed
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.execution import Batch
+from harness.execution import Batch, Lost
 from harness.launch import Job
 from harness.manifest import manifest_of, variant_entry, write_manifest
 from harness.measure import untimed
@@ -21,7 +21,7 @@ from harness.run import Run, ground_of, headline, passes, run_of
 from harness.shelf import open_store
 from harness.store import check_writable
 from harness.timing import load
-from harness.types import HarnessError, Lost, Record
+from harness.types import HarnessError, Record
 from harness.wording import called
 from harness.worker import Clock, Pass, Score, Task, Trial, lost
 

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.parts import find
 from harness.ranking import own_documents
+from harness.splits import Layout
 from harness.types import EvalSet, HarnessError, Note, Qrels, Texts
 
 Positions = NDArray[np.int64]
@@ -21,13 +23,16 @@ _EFFECT = "fewer documents make search easier, so scores come out too high; fewe
 def sampled(evalset: EvalSet, queries: int | None, documents: int | None) -> EvalSet:
     """The eval set cut to so many queries and documents, marked as a sample; file order stays, None means all.
 
-    Queries are drawn among those that have a relevant document. Every document that a kept query's judgements name
-    stays, and its own document where the set excludes it; others fill up to the number asked for. The draw follows a
-    hash of each id: the same ids give the same sample in any file order, and a larger number keeps a smaller one's
-    queries. The same object where nothing is to be cut; HarnessError for a number below 1.
+    Where nothing is searched, `queries` counts items (`EvalSet.scored`), the layout of the type says which stay, and
+    `documents` has no meaning. Queries are drawn among those that have a relevant document. Every document that a kept
+    query's judgements name stays, and its own document where the set excludes it; others fill up to the number asked
+    for. The draw follows a hash of each id: the same ids give the same sample in any file order, and a larger number
+    keeps a smaller one's queries. The same object where nothing is to be cut; HarnessError for a number below 1.
     """
     _check("limit_queries", queries)
     _check("limit_docs", documents)
+    if not evalset.searched:
+        return _fewer(evalset, queries)
     kept = _queries(evalset, queries)
     needed = _needed(evalset, kept)
     corpus = _documents(evalset, needed, documents)
@@ -37,12 +42,20 @@ def sampled(evalset: EvalSet, queries: int | None, documents: int | None) -> Eva
     sample = _described(evalset, len(kept), len(corpus))
     return dataclasses.replace(
         evalset,
-        documents=_only(evalset.documents, corpus),
-        queries=_only(evalset.queries, kept),
+        documents=only(evalset.documents, corpus),
+        queries=only(evalset.queries, kept),
         qrels=_reindexed(evalset.qrels, kept, corpus),
         notes=(_mark(sample), *over, *evalset.notes),
         sample=sample,
     )
+
+
+def _fewer(evalset: EvalSet, items: int | None) -> EvalSet:
+    if items is None or items >= evalset.scored:
+        return evalset
+    layout: Layout = find("layouts", evalset.type)()
+    sample = f"{items} of {evalset.scored} items"
+    return dataclasses.replace(layout.kept(evalset, items), sample=sample, notes=(_mark(sample), *evalset.notes))
 
 
 def _check(option: str, value: Any) -> None:
@@ -59,7 +72,7 @@ def _queries(evalset: EvalSet, wanted: int | None) -> Positions:
     scored = _scored(evalset)
     if wanted is None or wanted >= len(scored):
         return np.arange(len(evalset.queries))
-    return np.sort(_drawn(evalset.queries.ids, scored, "query")[:wanted])
+    return np.sort(drawn(evalset.queries.ids, scored, "query")[:wanted])
 
 
 def _needed(evalset: EvalSet, queries: Positions) -> Positions:
@@ -74,11 +87,11 @@ def _documents(evalset: EvalSet, needed: Positions, wanted: int | None) -> Posit
     if wanted is None or wanted >= len(everything):
         return everything
     free = np.setdiff1d(everything, needed)
-    others = _drawn(evalset.documents.ids, free, "document")[: max(0, wanted - len(needed))]
+    others = drawn(evalset.documents.ids, free, "document")[: max(0, wanted - len(needed))]
     return np.sort(np.concatenate([needed, others]))
 
 
-def _drawn(ids: Sequence[str], positions: Positions, kind: str) -> Positions:
+def drawn(ids: Sequence[str], positions: Positions, kind: str) -> Positions:
     """The positions in the order of a hash of their ids; `kind` keeps equal ids of the two sides independent."""
 
     def place(position: int) -> bytes:
@@ -87,7 +100,8 @@ def _drawn(ids: Sequence[str], positions: Positions, kind: str) -> Positions:
     return np.asarray(sorted(positions.tolist(), key=place), dtype=np.int64)
 
 
-def _only(texts: Texts, positions: Positions) -> Texts:
+def only(texts: Texts, positions: Positions) -> Texts:
+    """The texts at these positions."""
     kept = positions.tolist()
     return Texts(tuple(texts.ids[i] for i in kept), tuple(texts.texts[i] for i in kept))
 

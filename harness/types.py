@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
-Role = Literal["query", "document"]
+Role = Literal["query", "document", "text"]  # text: neither asks nor answers, as in sts or clustering
 Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
 Comparison = Literal["dot", "euclidean", "manhattan"]  # what an index computes; cosine is dot over unit vectors
 Status = Literal["ok", "skipped", "failed"]
@@ -73,7 +73,7 @@ class RawSet(NamedTuple):
 
 
 class Qrels(NamedTuple):
-    """Relevance judgements as three parallel arrays, one entry for each judged pair.
+    """Relevance judgements as three parallel arrays, one entry for each judged pair; empty where nothing is judged.
 
     query: int32 [j], position in `EvalSet.queries`.
     document: int32 [j], position in `EvalSet.documents`; -1 for a document that the corpus lacks. Such a
@@ -84,6 +84,9 @@ class Qrels(NamedTuple):
     query: Ints
     document: Ints
     grade: Ints
+
+
+NO_QRELS = Qrels(*(np.empty(0, dtype=np.int32) for _ in range(3)))
 
 
 class Note(NamedTuple):
@@ -106,7 +109,10 @@ class EvalSet:
     """Corpus, queries and judgements, with what the manifest says of them; `sample` says what a smoke test kept.
 
     `instruction` fills templates such as e5-mistral's, `prompts` (by role) replace the models' own on this set,
-    `public` names the public data set that this is.
+    `public` names the public data set that this is: `NAME`, `NAME/SUBSET`, either with `@SPLIT`.
+
+    What texts are scored against beside qrels is in `targets`, as `harness/layouts/__init__.py` lists by type.
+    `settings` are parameters of the task type that this set asks for.
     """
 
     name: str
@@ -125,10 +131,32 @@ class EvalSet:
     instruction: str = ""
     prompts: Mapping[Role, str] = field(default_factory=dict)
     public: str = ""
+    targets: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def searched(self) -> bool:
+        """Whether documents are ranked for queries; otherwise both sides are plain texts."""
+        return self.type in ("retrieval", "reranking")
+
+    @property
+    def sides(self) -> tuple[tuple[Role, Texts], ...]:
+        """Documents, then queries, each with the role in which a model reads them."""
+        roles: tuple[Role, Role] = ("document", "query") if self.searched else ("text", "text")
+        return (roles[0], self.documents), (roles[1], self.queries)
+
+    @property
+    def scored(self) -> int:
+        """How many items have a score of their own: queries, pairs, texts."""
+        if self.searched:
+            return int(np.unique(self.qrels.query[self.qrels.grade > 0]).size)
+        if self.type == "summarization":
+            return int(np.unique(self.targets["text"]).size)
+        return len(self.documents if self.type == "clustering" else self.queries)
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of everything a score depends on: ids, texts, judgements, `exclude_self`; not names or weights."""
+        """Hash of everything a score depends on: ids, texts, qrels, targets, `exclude_self`; not names or weights."""
         digest = hashlib.sha256(f"{self.type}|{self.exclude_self}".encode())
         for part in (self.documents, self.queries):
             for item, text in zip(part.ids, part.texts, strict=True):
@@ -138,6 +166,9 @@ class EvalSet:
             digest.update(b"|")
         for column in self.qrels:
             digest.update(np.ascontiguousarray(column, dtype="<i4").tobytes() + b"|")
+        for name, values in sorted(self.targets.items()):
+            exact = np.ascontiguousarray(values, dtype="<f8" if values.dtype.kind == "f" else "<i4")
+            digest.update(f"{name}{exact.shape}|".encode() + exact.tobytes())
         return digest.hexdigest()
 
 
@@ -197,14 +228,6 @@ class Unwritable(HarnessError):
 Event = Said | Working | Advanced
 
 
-class Lost(NamedTuple):
-    """A job whose process did not survive it: why, the process's last lines, and the file that holds all of them."""
-
-    reason: str
-    last_lines: str
-    log: str
-
-
 class Vectors(NamedTuple):
     """float32 [n, d] rows in the order of the texts asked for, with int32 [n] token counts (see `Encoded`)."""
 
@@ -244,8 +267,10 @@ class Judged(NamedTuple):
 class Evaluation(NamedTuple):
     """What a task type gives for one candidate on one eval set.
 
-    per_query: metric key -> float64 [n], `query_ids` in the same order; `main` names the deciding metric.
-    top: int32 [n, 10] best documents, for overlap and inspection; `facts`: named numbers (tie bounds, counts, bytes).
+    per_query: metric key -> float64 [n], `query_ids` in the same order; `main` names the deciding metric, whose mean is
+    the score. Where a metric is no mean of items, its values are each item's influence on it (see `influence`).
+    top: int32 [n, 10] best documents, for overlap and inspection, [n, 0] where nothing is ranked; `facts`: named
+    numbers (other metrics, tie bounds, counts, bytes).
     """
 
     main: str

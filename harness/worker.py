@@ -14,12 +14,14 @@ import psutil
 
 from harness.account import SPENT
 from harness.cards import trained_on
+from harness.execution import Lost
 from harness.forward import PART_ERRORS, StoredVectors
 from harness.measure import Timer, Todo
 from harness.parts import describe
 from harness.plan import Variant
 from harness.precision import Parities, Parity
 from harness.protocols import Need
+from harness.spaces import prepared
 from harness.timing import all_versions
 from harness.types import (
     Doubles,
@@ -27,7 +29,6 @@ from harness.types import (
     Event,
     HarnessError,
     Inapplicable,
-    Lost,
     Record,
     Status,
     Unwritable,
@@ -189,8 +190,8 @@ class Worker:
     def _score(self, job: Score) -> Record:
         variant, task = job.variant, self.setup.tasks[job.variant.task]
         try:
-            searcher = variant.retriever.prepare(task.evalset, self.source)
-            result = task.tasktype.evaluate(task.evalset, searcher)
+            ready = prepared(variant.retriever, task.evalset, self.source)
+            result = task.tasktype.evaluate(task.evalset, ready)
         except Unwritable:
             raise
         except Inapplicable as error:

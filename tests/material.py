@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.protocols import Encoder, Lap, Need, OpenReranker, Pooling, Reranker, VectorSource
 from harness.ranking import best, id_order, stacked
-from harness.types import Doubles, EvalSet, Floats, Ints, Judged, Qrels, Ranking, Role, Texts, Vectors
+from harness.types import NO_QRELS, Doubles, EvalSet, Floats, Ints, Judged, Qrels, Ranking, Role, Texts, Vectors
 
 Grades = Mapping[str, Mapping[str, int]]
 Run = Mapping[str, Mapping[str, float]]
@@ -55,6 +55,16 @@ def small_set(**more: Any) -> EvalSet:
     texts = {f"d{i:02}": " ".join(draw.choice(WORDS, size=draw.integers(1, 6))) for i in range(40)}
     queries = {f"q{i}": " ".join(draw.choice(WORDS, size=2)) for i in range(9)}
     return evalset(texts, queries, {q: {"d03": 2, "d11": 1, "d20": 0} for q in queries}, **more)
+
+
+def small_pairs() -> EvalSet:
+    """30 pairs of short texts of ten words, and scores from 0 to 5 that follow the words they share."""
+    draw = np.random.default_rng(6)
+    first, second = ([" ".join(draw.choice(WORDS, size=4)) for _ in range(30)] for _ in range(2))
+    shared = [len(set(a.split()) & set(b.split())) for a, b in zip(first, second, strict=True)]
+    ids = tuple(f"pair-{i}" for i in range(30))
+    targets = {"score": np.minimum(5.0, np.array(shared) + draw.random(30))}
+    return EvalSet("pairs", "sts", Texts(ids, tuple(second)), Texts(ids, tuple(first)), NO_QRELS, targets=targets)
 
 
 def unit(vectors: Any) -> Floats:

@@ -125,7 +125,7 @@ def test_a_broken_manifest_is_named_with_its_line(tmp_path: Path, text: str, exp
         ({"langauges": ["en"]}, "unknown key 'langauges'. Did you mean languages?"),
         ({"format": "bier"}, "format: 'bier' is not known. Did you mean beir?"),
         ({"type": "retreival"}, "type: 'retreival' is not known. Did you mean retrieval?"),
-        ({"type": "sts"}, "type: sts cannot be read yet; what works today: retrieval"),
+        ({"settings": {"max_score": 9}}, "settings: {'max_score': 9}: expected parameters of the type"),
         ({"weight": 0}, "weight: 0: expected a number above 0"),
         ({"weight": True}, "weight: True: expected a number above 0"),
         ({"guard": "yes please"}, "guard: 'yes please' is not known. Known: false, true."),

@@ -49,9 +49,10 @@ from harness.retrievers.in_passages import InPassages
 from harness.retrievers.late_interaction import LateInteraction
 from harness.retrievers.learned_sparse import LearnedSparse
 from harness.retrievers.rerank import Rerank
+from harness.spaces import prepared
 from harness.tasktypes.retrieval import Retrieval
 from harness.types import Comparison, Inapplicable
-from tests.material import Encoding, clustered, qrels_of, ranking_of, small_set
+from tests.material import Encoding, clustered, qrels_of, ranking_of, small_pairs, small_set
 
 DENSE = Dense(Hashing(), Native(), Truncate(), Float32(), Flat())
 # Parts that cannot be made without arguments, and further instances of those that can.
@@ -157,7 +158,7 @@ def another(value: Any, hint: Any) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
-        return value + 1 if isinstance(value, int) else value / 2
+        return value + 1 if isinstance(value, int) else value / 2 or 1.0
     if isinstance(value, tuple):
         return (*value, Ndcg(77))
     if isinstance(value, str):
@@ -381,10 +382,14 @@ def test_a_metrics_key_carries_its_depth_and_is_its_own(part: Any) -> None:
     assert sum(p.values[0].key.rpartition("_at_")[0] == part.key.rpartition("_at_")[0] for p in of("metrics")) == 1
 
 
+SMALL = {"sts": small_pairs}
+
+
 @pytest.mark.parametrize("part", of("tasktypes"))
 def test_a_task_type_gives_the_same_evaluation_twice(part: Any) -> None:
-    searcher = Bm25().prepare(small_set(), Encoding())
-    first, second = (part.evaluate(small_set(), searcher) for _ in range(2))
+    evalset = SMALL.get(name_of(part), small_set)()
+    ready = prepared(Bm25() if evalset.searched else DENSE, evalset, Encoding())
+    first, second = (part.evaluate(evalset, ready) for _ in range(2))
     assert {k: v.tobytes() for k, v in first.per_query.items()} == {k: v.tobytes() for k, v in second.per_query.items()}
     assert first.facts == second.facts
     assert first.top.tobytes() == second.top.tobytes()

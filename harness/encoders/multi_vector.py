@@ -47,7 +47,7 @@ class MultiVector(Weights):
         folder, prompt = self.folder(), super().own_prompt(role)
         marker = settings(folder / _CONFIG).get(f"{role}_prefix")
         if _is_stanford(folder):
-            name, default = _MARKERS[role]
+            name, default = _MARKERS.get(role, _MARKERS["document"])
             marker = f"{settings(folder / 'artifact.metadata').get(name) or default} "
         return (marker or "") + prompt.removeprefix(marker or "")
 

@@ -16,9 +16,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from harness.execution import Batch, Desk, Done, Start
+from harness.execution import Batch, Desk, Done, Lost, Start
 from harness.process import pickled, serve, uninterrupted
-from harness.types import HarnessError, Lost, Said
+from harness.types import HarnessError, Said
 
 _POLL_S = 0.5
 _GRACE_S = 60

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.columns import check_columns
 from harness.parts import place
-from harness.rawsets import CORPUS, QRELS, Item, assemble, check_columns, judgements, texts
+from harness.rawsets import CORPUS, QRELS, Item, assemble, judgements, texts
 from harness.reading import Row, Table, lines, listing, open_qrels, open_table, shown
 from harness.types import HarnessError, Note, RawSet
 

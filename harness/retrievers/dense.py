@@ -29,6 +29,7 @@ from harness.protocols import (
     VectorSource,
 )  # fmt: skip
 from harness.ranking import check_finite, id_order, own_documents, scored, stacked
+from harness.spaces import FittedSpace, Space, stored_bytes
 from harness.types import (
     Doubles,
     EvalSet,
@@ -42,6 +43,7 @@ from harness.types import (
 
 _HELD_TWICE = 2**29  # bytes: beside 1,000,000 x 384 floats and their codes, another such matrix breaks 3 GiB
 _FIRST = 10
+_NO_SEARCH = "nothing is searched here, so rescoring has no part in this score"
 _INSTEAD = {"vectors": "retriever=late_interaction", "sparse": "retriever=learned_sparse"}
 
 
@@ -84,6 +86,21 @@ class Dense:
         facts = {**cut(documents), "variance_kept": reduction.variance_kept}
         warnings = (*self._warnings(similarity, documents), *empty)
         return DenseSearcher(self, evalset, sides, facts, warnings)
+
+    def embed(self, evalset: EvalSet, source: VectorSource) -> Space:
+        """The same candidate for single texts: index and rescoring have no part in it."""
+        self._check()
+        sides = [source.vectors(self.encoder, self.pooling, role, side.texts) for role, side in evalset.sides if side]
+        documents = sides[0]
+        empty = check_sides(documents.rows, sides[-1].rows)
+        similarity, lost = self._similarity(), cut(documents)
+        warnings = (*self._warnings(similarity, documents), *empty, *((_NO_SEARCH,) if self.rescore else ()))
+        reduction = self._reduced(documents.rows, source)
+        kept = operand(documents.rows, reduction, similarity)
+        quantizer = self.quantizer.fit(kept)
+        facts = {**lost, "variance_kept": reduction.variance_kept, **stored_bytes(quantizer, kept)}
+        made, fitted = (self.encoder, self.pooling), (reduction, quantizer)
+        return FittedSpace(source, made, fitted, similarity, (facts, warnings))
 
     def _check(self) -> None:
         gives = self.encoder.traits().gives

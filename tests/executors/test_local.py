@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from harness.execution import Batch, Desk, Done
+from harness.execution import Batch, Desk, Done, Lost
 from harness.executors.inline import Inline
 from harness.executors.local import Local
 from harness.process import uninterrupted
-from harness.types import Advanced, Event, HarnessError, Lost, Said, Working
+from harness.types import Advanced, Event, HarnessError, Said, Working
 
 pytestmark = pytest.mark.processes
 

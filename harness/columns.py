@@ -1,0 +1,137 @@
+"""The values of a row by what they are for: names of columns, and ids, texts, grades and numbers read strictly."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from harness.parts import did_you_mean
+from harness.reading import Row, Table
+from harness.types import HarnessError
+
+
+class Want(NamedTuple):
+    """A value that a row holds: the keys of `columns` that rename it, particular before general, and usual names."""
+
+    roles: tuple[str, ...]
+    names: tuple[str, ...]
+    needed: bool = True
+
+
+Wants = Mapping[str, Want]
+
+
+def check_columns(columns: Mapping[str, str], tables: Sequence[tuple[Table, Wants]]) -> None:
+    """Every key of `columns` must be a role of these tables, and every value a field of one of them."""
+    roles = {role for _, wants in tables for want in wants.values() for role in want.roles}
+    for role, name in columns.items():
+        if role not in roles:
+            raise HarnessError(f"columns.{role}: no such column. {did_you_mean(role, roles)}")
+        fields = {f for t, wants in tables if any(role in w.roles for w in wants.values()) for f in t.fields}
+        if name not in fields:
+            where = " and ".join(t.where for t, wants in tables if any(role in w.roles for w in wants.values()))
+            if any(";" in f for f in fields):
+                raise HarnessError(f"{where}: the header has semicolons; save the table with commas, or tabs as .tsv")
+            raise HarnessError(f"columns.{role}: {name}: {where} has no such field. {did_you_mean(name, fields)}")
+
+
+def names_in(table: Table, wants: Wants, columns: Mapping[str, str]) -> dict[str, str]:
+    """The field that holds each wanted value. A renaming counts for the tables that have such a field.
+
+    A header line without a needed column is a HarnessError; other files are checked row by row.
+    """
+    names = {key: _name_in(table.fields, want, columns) for key, want in wants.items()}
+    for key, want in wants.items():
+        if table.header and want.needed and names[key] not in table.fields:
+            raise _missing(f"{table.where}:1", table.fields, key, names, wants)
+    return names
+
+
+def _name_in(fields: Sequence[str], want: Want, columns: Mapping[str, str]) -> str:
+    given = [columns[role] for role in want.roles if role in columns]
+    return next((name for name in (*given, *want.names) if name in fields), want.names[0])
+
+
+def has(row: Row, key: str, names: Mapping[str, str]) -> bool:
+    """Whether the row has this value at all: the field is there and not null."""
+    return key in names and row.values.get(names[key]) is not None
+
+
+def value_of(row: Row, key: str, names: Mapping[str, str], wants: Wants) -> Any:
+    """The value as read; HarnessError where the field is absent or null."""
+    if has(row, key, names):
+        return row.values[names[key]]
+    if names[key] in row.values:
+        raise HarnessError(f'{row.place} has no value in the field "{names[key]}". Fill it, or remove the line.')
+    raise _missing(row.place, row.values, key, names, wants)
+
+
+def _missing(place: str, fields: Iterable[str], key: str, names: Mapping[str, str], wants: Wants) -> HarnessError:
+    name, role = names[key], wants[key].roles[-1]
+    others = [field for field in fields if field not in {n for k, n in names.items() if k != key}]
+    nearest = others if len(others) == 1 else difflib.get_close_matches(name, others, n=1, cutoff=0.5)
+    has_now = ", ".join(f'"{field}"' for field in others or fields) or "none"
+    remedy = f"Rename it or set columns.{role}: {nearest[0]}." if nearest else f"Add it, or name it in columns.{role}."
+    return HarnessError(f'{place} has no field "{name}"; it has {has_now}. {remedy}')
+
+
+def id_of(row: Row, key: str, names: Mapping[str, str], wants: Wants) -> str:
+    """An id as text; HarnessError for anything but text or an integer."""
+    value = value_of(row, key, names, wants)
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise HarnessError(f'{row.place} has the id {value!r} in "{names[key]}"; expected text or an integer.')
+    return _clean(str(value), row, names[key])
+
+
+def text_of(row: Row, key: str, names: Mapping[str, str], wants: Wants) -> str:
+    """Text without NUL bytes or halves of surrogate pairs; HarnessError for anything else."""
+    value = value_of(row, key, names, wants)
+    if not isinstance(value, str):
+        raise HarnessError(f'{row.place} has {value!r:.60} in "{names[key]}"; expected text in quotes.')
+    return _clean(value, row, names[key])
+
+
+def _clean(value: str, row: Row, name: str) -> str:
+    if "\0" in value or not (value.isascii() or value.encode("utf-8", "ignore").decode() == value):
+        raise HarnessError(f'{row.place} has a NUL or half a surrogate pair in "{name}". Remove that character.')
+    return value
+
+
+def grade_of(row: Row, key: str, names: Mapping[str, str], wants: Wants) -> int:
+    """A grade; HarnessError for anything but an integer."""
+    value = value_of(row, key, names, wants)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if isinstance(value, bool) or not number.is_integer() or abs(number) >= 2**31:
+        raise HarnessError(f"{row.place} has the grade {value!r}; expected an integer such as 0, 1 or 2.")
+    return int(number)
+
+
+def number_of(row: Row, key: str, names: Mapping[str, str], wants: Wants) -> float:
+    """A finite number; HarnessError for anything else."""
+    value = value_of(row, key, names, wants)
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise HarnessError(f'{row.place} has {value!r:.60} in "{names[key]}"; expected a number.')
+    return number
+
+
+def texts_of(row: Row, key: str, names: Mapping[str, str], wants: Wants) -> tuple[str, ...]:
+    """A list of texts, or in a CSV file its JSON; HarnessError for anything else."""
+    value = value_of(row, key, names, wants)
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        raise HarnessError(f'{row.place} has no list of texts in "{names[key]}"; expected such as ["one", "two"].')
+    return tuple(_clean(text, row, names[key]) for text in value)

@@ -1,0 +1,86 @@
+"""What the task types of pairs share: reading two texts a row, what is wrong with pairs, and fewer of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.columns import Want, Wants, check_columns, names_in, text_of
+from harness.reading import Row, Table
+from harness.sampling import drawn, only
+from harness.splits import Content
+from harness.types import EvalSet, HarnessError, Note, Texts
+
+FIRST: Wants = {"first": Want(("first",), ("sentence1",)), "second": Want(("second",), ("sentence2",))}
+
+
+class Pair(NamedTuple):
+    """Two texts and the row they came from."""
+
+    first: str
+    second: str
+    row: Row
+
+
+def pairs_of(table: Table, columns: Mapping[str, str], more: Wants) -> Iterator[tuple[Pair, Mapping[str, str], Wants]]:
+    """The pairs of a table, each with the names of its columns, among them those of `more`."""
+    wants = {**FIRST, **more}
+    check_columns(columns, [(table, wants)])
+    names = names_in(table, wants, columns)
+    for row in table.rows:
+        yield Pair(text_of(row, "first", names, wants), text_of(row, "second", names, wants), row), names, wants
+
+
+def sides(pairs: Sequence[Pair], targets: Mapping[str, Any], where: str) -> Content:
+    """First texts as queries, second ones as documents, named by the number of their row; HarnessError for none."""
+    if not pairs:
+        raise HarnessError(f"{where} is empty: expected at least one pair.")
+    ids = tuple(f"pair-{i}" for i in range(1, len(pairs) + 1))
+    queries, documents = Texts(ids, tuple(p.first for p in pairs)), Texts(ids, tuple(p.second for p in pairs))
+    return Content(documents, queries, targets)
+
+
+def pairs_kept(evalset: EvalSet, items: int) -> EvalSet:
+    """So many of the pairs, drawn by their names, in file order."""
+    everything = np.arange(len(evalset.queries), dtype=np.int64)
+    kept = np.sort(drawn(evalset.queries.ids, everything, "pair")[:items])
+    return replace(
+        evalset,
+        documents=only(evalset.documents, kept),
+        queries=only(evalset.queries, kept),
+        targets={name: values[kept] for name, values in evalset.targets.items()},
+    )
+
+
+def pair_findings(evalset: EvalSet, target: str) -> list[Note]:
+    """Empty texts, and pairs that come twice with the same or another value of `target`."""
+    pairs = list(zip(evalset.queries.texts, evalset.documents.texts, strict=True))
+    values = evalset.targets[target].tolist()
+    found: list[Note] = []
+    empty = [evalset.queries.ids[i] for i, pair in enumerate(pairs) if not all(text.strip() for text in pair)]
+    if empty:
+        message = f"{len(empty)} pairs have an empty text, such as {empty[0]}"
+        effect = "an empty text has a vector like any other; its similarity means nothing"
+        found.append(Note("empty-pairs", "warning", "", message, effect, "Remove these pairs.", len(empty)))
+    first: dict[tuple[str, str], int] = {}
+    again = [(i, values[first[pair]]) for i, pair in enumerate(pairs) if first.setdefault(pair, i) != i]
+    return found + _repeats(evalset, again, values)
+
+
+def _repeats(evalset: EvalSet, again: Sequence[tuple[int, float]], values: Sequence[float]) -> list[Note]:
+    """Notes for pairs whose texts came before, by whether their value is the same as then."""
+    unlike = [i for i, before in again if values[i] != before]
+    alike = [i for i, before in again if values[i] == before]
+    found = []
+    if unlike:
+        message = f"{len(unlike)} pairs repeat another with a different label, such as {evalset.queries.ids[unlike[0]]}"
+        effect = "no similarity can satisfy both"
+        found.append(Note("contradicting-pairs", "warning", "", message, effect, "Keep one of each.", len(unlike)))
+    if alike:
+        message = f"{len(alike)} pairs repeat another word for word, such as {evalset.queries.ids[alike[0]]}"
+        effect = "these pairs count more than once, and intervals come out too narrow"
+        found.append(Note("duplicate-pairs", "warning", "", message, effect, "Keep one of each.", len(alike)))
+    return found

@@ -1,0 +1,47 @@
+"""How well similarities of pairs follow people's scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.adapter import SPLIT, SpaceModel, evaluated, evaluation, own_task, public_task
+from harness.influence import item_ids, pseudo_values
+from harness.spaces import Space
+from harness.types import EvalSet, Evaluation
+
+
+@dataclass(frozen=True)
+class Sts:
+    """mteb's AnySTSEvaluator: Spearman's correlation of cosine similarities with the scores, whatever the similarity.
+
+    `spearman` beside it takes the candidate's own similarity. A pair's value is its jackknife pseudo-value. `task`: the
+    task of mteb's registry whose settings hold; empty for a set of one's own, whose scores lie between `min_score` and
+    `max_score`.
+    """
+
+    main: str = "cosine_spearman"
+    task: str = ""
+    min_score: float = 0.0
+    max_score: float = 5.0
+
+    def evaluate(self, evalset: EvalSet, space: Space) -> Evaluation:
+        """Score the pairs; HarnessError where a correlation is not defined."""
+        from scipy.stats import spearmanr
+
+        own = {"min_score": self.min_score, "max_score": self.max_score}
+        task = public_task(self.task) if self.task else own_task("AbsTaskSTS", "STS", self.main, own)
+        first, second = task.column_names
+        gold = evalset.targets["score"]
+        pairs = zip(evalset.queries.texts, evalset.documents.texts, gold.tolist(), strict=True)
+        rows = [{first: a, second: b, "score": score} for a, b, score in pairs]
+        scores, found = evaluated(task, {SPLIT: rows}, SpaceModel(space))
+        alike = np.asarray(found["cosine_scores"])
+
+        def correlation(kept: NDArray[np.intp]) -> float:
+            return float(spearmanr(gold[kept], alike[kept]).statistic)
+
+        values = pseudo_values(correlation, len(gold))
+        return evaluation(evalset, space, scores, self.main, (item_ids(evalset.queries.ids, len(values)), values))
