@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 from harness.account import check_cap
 from harness.launch import yaml_of, yamls
 from harness.parts import build, did_you_mean, digest, find, identity, name_of, part_at
-from harness.prompts import APART, prompted
+from harness.prompts import APART, plain, prompted, read_as
 from harness.protocols import Encoder, Reranker, Retriever
-from harness.types import EvalSet, HarnessError, Inapplicable, Role, Unavailable
+from harness.types import EvalSet, HarnessError, Inapplicable, Unavailable
 
 Config = Mapping[str, Any]
 Card = Mapping[str, Any]
@@ -156,9 +156,10 @@ class Assembly:
 
     def _model(self, config: Config) -> Assembled:
         """The encoder, or the retriever, of the job's model."""
-        node = config["model"]
-        prompts, cautions = prompted(node, config, self.sets.get(str(config["task"])))
-        part = self._built({k: v for k, v in node.items() if k not in APART} | prompts, config)
+        node, evalset = config["model"], self.sets.get(str(config["task"]))
+        prompts, cautions = prompted(node, config, evalset)
+        part, more = read_as(self._built({k: v for k, v in node.items() if k not in APART} | prompts, config), evalset)
+        cautions += more
         if node.get("caution"):
             cautions += (str(node["caution"]),)
         return Assembled(part, name_of(part), (self._card(part, node.get("card") or {}),), cautions)
@@ -200,7 +201,7 @@ class Assembly:
             node = {"price": price, **node, "max_cost": config["max_cost"]}
             if not node["price"]:
                 raise HarnessError("max_cost needs a price: add card.price_per_million_tokens to the model's YAML")
-        part = _plain(build(node, config["trusted"]))
+        part = plain(build(node, config["trusted"]))
         if config["max_cost"] is not None and "max_cost" not in own and _elsewhere(part):
             raise HarnessError(
                 f"max_cost={config['max_cost']} cannot hold for {getattr(part, 'id', name_of(part))}: what its service "
@@ -278,17 +279,6 @@ def _read(part: Any) -> None:
         if type(error) is HarnessError:
             raise Unavailable(str(error)) from error
         raise
-
-
-def _plain(part: Any) -> Any:
-    """The part without prompts that say what its own do: one candidate, however it was written."""
-    if not hasattr(part, "bare"):
-        return part
-    bare = part.bare()
-    try:
-        return bare if all(bare.prompt(role) == part.prompt(role) for role in get_args(Role)) else part
-    except HarnessError:
-        return part  # its files cannot be read, which is said when they are
 
 
 def _elsewhere(part: Any) -> bool:

@@ -11,19 +11,23 @@ import numpy as np
 from harness.policy import AT_MOST, Policy
 from harness.table import Row, Sweep, in_steps, rows
 from harness.types import Doubles, HarnessError
-from harness.wording import called, limit
+from harness.wording import called, category, limit, searched
 
 _LABELS = (
     "model", "pooling", "dim", "quantization", "retriever", "index", "reduction", "prompt", "chunking",
 )  # fmt: skip
 
 
+_NOT_APPLICABLE = "takes no part: does not apply to "
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One candidate over every eval set of the sweep.
 
-    scores: eval set -> float64 [queries] of the main metric; empty where a set has no result. `costs` are the
-    largest over the sets, None where unknown; `lost` says why the candidate cannot take part, empty if it can.
+    scores: eval set -> float64 [queries] of the main metric, in the order of the manifest; empty where a set has no
+    result. `costs` and speed are of the sets that are searched, of all where none is: the largest of them, None where
+    unknown. `lost` says why the candidate cannot take part, empty if it can.
     """
 
     id: str
@@ -39,6 +43,11 @@ class Candidate:
     def unfinished(self) -> bool:
         """Whether it was asked for and has not run, or its record is damaged; a failure is a result."""
         return self.lost.startswith("missing")
+
+    @property
+    def inapplicable(self) -> bool:
+        """Whether it has nothing that a category of the sweep asks for."""
+        return self.lost.startswith(_NOT_APPLICABLE)
 
 
 class Breach(NamedTuple):
@@ -73,28 +82,40 @@ def candidates(sweep: Sweep) -> list[Candidate]:
 def _candidate(
     sweep: Sweep, cid: str, group: Sequence[Row], card: Mapping[str, Any], keys: Mapping[tuple[str, str], str]
 ) -> Candidate:
-    good = {row["task"]: row for row in group if row["status"] == "ok"}
-    wanted = list(sweep.manifest["evalsets"])
-    bad = next((row for row in group if row["status"] != "ok"), None)
-    lost = f"{bad['status']} on {bad['task']}: {bad['reason']}" if bad else ""
-    if not lost and (absent := [t for t in wanted if t not in good]):
-        lost = f"no result on {', '.join(absent)}"
+    about = sweep.manifest["evalsets"]
+    ended = {row["task"]: row for row in group if row["status"] == "ok"}
+    good = {t: ended[t] for t in about if t in ended}
+    ranked = {t: r for t, r in good.items() if searched(about[t]["type"])}
+    costly = ranked if any(searched(e["type"]) for e in about.values()) else good
     scores = {t: _main_scores(sweep, keys[cid, t]) for t in good}
-    costs = {
-        k: _largest(good.values(), k) for k in ("bytes_per_doc", "index_bytes", "query_p95_ms", "query_p95_ms_upper")
-    }
+    costs = {k: _largest(costly.values(), k) for k in _MEASURED}
     costs["price_per_million_tokens"] = card.get("price_per_million_tokens")
-    rate = max((r["docs_per_s"] for r in group if r["docs_per_s"] is not None), default=None)
+    rates = [r["docs_per_s"] for r in group if r["task"] in costly and r["docs_per_s"] is not None]
     facts = {
-        "docs_per_s": rate,
-        "judged_at_10": {t: r["judged_at_10"] for t, r in good.items()},
-        "condensed": {t: r["ndcg_condensed_at_10"] for t, r in good.items()},
+        "docs_per_s": max(rates, default=None),
+        "judged_at_10": {t: r["judged_at_10"] for t, r in ranked.items()},
+        "condensed": {t: r["ndcg_condensed_at_10"] for t, r in ranked.items()},
         "stages": {t: r["stages_p50_ms"] for t, r in good.items() if in_steps(r["stages_p50_ms"])},
         "warnings": sorted({w for r in good.values() for w in r["warnings"]}),
     }
     first = (list(good.values()) or list(group))[0]
     labels = {k: first[k] for k in _LABELS}
-    return Candidate(cid, called(labels), labels, card, scores, costs, facts, lost)
+    return Candidate(cid, called(labels), labels, card, scores, costs, facts, _lost(group, about))
+
+
+_MEASURED = ("bytes_per_doc", "index_bytes", "query_p95_ms", "query_p95_ms_upper")
+
+
+def _lost(group: Sequence[Row], about: Mapping[str, Any]) -> str:
+    """Why a candidate cannot take part: what came of its rows that are not ok, or which eval sets it has none on."""
+    bad = next((row for row in group if row["status"] != "ok"), None)
+    if bad is not None:
+        kind = bad["task_type"]
+        if bad["status"] == "skipped" and not searched(kind):
+            return f"{_NOT_APPLICABLE}{bad['task']} ({category(kind)}): {bad['reason']}"
+        return f"{bad['status']} on {bad['task']}: {bad['reason']}"
+    absent = [t for t in about if t not in {row["task"] for row in group}]
+    return f"no result on {', '.join(absent)}" if absent else ""
 
 
 def candidate_of(row: Mapping[str, Any]) -> str:
@@ -153,9 +174,9 @@ def check_comparable(found: Sequence[Candidate]) -> None:
     """Candidates that take part must have scored the same queries; anything else is a HarnessError."""
     for task in {t for c in found for t in c.scores}:
         if any(np.isnan(c.scores[task]).any() for c in found if task in c.scores):
-            raise HarnessError(f"{task}: the main metric has no value for some queries; name another first in metrics")
+            raise HarnessError(f"{task}: the main metric has no value for some items; name another first in metrics")
         sizes = {len(c.scores[task]) for c in found if task in c.scores}
         if len(sizes) > 1:
             raise HarnessError(
-                f"{task}: candidates were scored on different queries ({sorted(sizes)}); run the sweep again"
+                f"{task}: candidates were scored on different items ({sorted(sizes)}); run the sweep again"
             )

@@ -84,7 +84,8 @@ def trained_on(card: Mapping[str, Any], evalset: EvalSet) -> str:
     `Nano...`, `...HardNegatives`, `....v2`, `...-PL` and other translations, with or without `Retrieval` or
     `Reranking`. Where the training sets are not known, nothing is said.
     """
-    name, listed = evalset.public or evalset.name, card.get("training_sets") or ()
+    name = re.split("[/@]", evalset.public)[0] or evalset.name  # subsets and splits are listed by none
+    listed = card.get("training_sets") or ()
     same = [one for one in listed if _folded(one) == _folded(name)]
     kin = [one for one in listed if _root(one) == _root(name)]
     if not kin:

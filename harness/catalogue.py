@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
+from harness.hub import kept
 from harness.launch import shipped, yamls
+from harness.manifests import TYPES
 from harness.parts import ROOMS, available, did_you_mean
+from harness.registry import PREFIX, Entry, Registry, registry, slug
 from harness.types import HarnessError
 
 # Groups of configs/ whose parts lie in a room of another name; the others are called by their plural.
@@ -34,12 +39,121 @@ def listing(what: str | None) -> str:
         counts = {kind: len(_named(kind, group)) for kind, group in kinds.items()}
         usage = {kind: f"{group}=NAME" for kind, group in kinds.items() if group} | _WRITTEN
         lines = [f"  {kind:12} {count:4}  {usage.get(kind, '')}".rstrip() for kind, count in counts.items()]
-        return "\n".join([*lines, "", "harness list KIND names them"])
+        return "\n".join([*lines, "", "harness list KIND names them", _PUBLIC])
     called = {group: kind for kind, group in kinds.items() if group} | {kind: kind for kind in kinds}
     if what not in called:
         raise HarnessError(f"nothing to list under {what!r}. {did_you_mean(what, [*called, 'task'])}")
     named = _named(called[what], kinds[called[what]])
     return "\n".join(f"  {name:40} {_about(one)}".rstrip() for name, one in named.items())
+
+
+_PUBLIC = "public tasks: harness list benchmarks, harness list tasks --type sts --language de"
+
+
+class Wanted(NamedTuple):
+    """Which tasks to list: of a type of ours, with a language (two letters or three), of a benchmark.
+
+    everything: also what mteb lists and we cannot run, with the reason.
+    """
+
+    type: str = ""
+    language: str = ""
+    benchmark: str = ""
+    everything: bool = False
+
+
+class Listed(NamedTuple):
+    """One task as it is listed. languages: three-letter codes; here: its data lies on this machine."""
+
+    name: str
+    type: str
+    languages: Sequence[str]
+    main_score: str
+    licence: str
+    here: bool
+    refusal: str
+
+
+def tasks_text(folder: Path, wanted: Wanted, as_json: bool = False) -> str:
+    """Eval sets of this machine, then those of mteb's registry, which is kept in `folder`; a line each, or JSON.
+
+    HarnessError for a type, language or benchmark that is not known, and where nothing is left.
+    """
+    rows = tasks(folder, wanted)
+    if as_json:
+        return json.dumps([row._asdict() for row in rows], ensure_ascii=False, indent=1)
+    return "\n".join(
+        f"  {row.name:52} {row.type:20} {_spoken(row.languages):24} {row.main_score:16} "
+        f"{row.refusal or ('here' if row.here else 'on the hub')}"
+        for row in rows
+    )
+
+
+def tasks(folder: Path, wanted: Wanted) -> list[Listed]:
+    """What `tasks_text` lists."""
+    known = registry(folder)
+    if wanted.type and wanted.type not in TYPES:
+        raise HarnessError(f"type {wanted.type!r} is not known. {did_you_mean(wanted.type, TYPES)}")
+    found = [*([] if wanted.benchmark else _own(known)), *map(_public, _entries(wanted.benchmark, known))]
+    code = known.code(wanted.language) if wanted.language else ""
+    rows = [
+        row
+        for row in found
+        if (not wanted.type or row.type == wanted.type)
+        and (not code or code in row.languages)
+        and (wanted.everything or not row.refusal)
+    ]
+    if not rows:
+        raise HarnessError("no task is of this type, in this language and of this benchmark; leave one of them out")
+    return rows
+
+
+def benchmarks_text(folder: Path, as_json: bool = False) -> str:
+    """mteb's benchmarks by the name to call them by, each with its own name and how many of its tasks run here."""
+    known = registry(folder)
+    ordered = sorted(known.benchmarks.values(), key=lambda one: one.name.casefold())
+    tasks_in = {one.name: [portion.task for portion in one.portions] for one in ordered}
+    run = {name: sum(not known.tasks[task].refusal for task in some) for name, some in tasks_in.items()}
+    if as_json:
+        rows = [
+            {"name": PREFIX + slug(name), "title": name, "tasks": some, "runnable": run[name]}
+            for name, some in tasks_in.items()
+        ]
+        return json.dumps(rows, ensure_ascii=False, indent=1)
+    return "\n".join(
+        f"  {PREFIX + slug(name):36} {name:28} {run[name]:4} of {len(some)} tasks" for name, some in tasks_in.items()
+    )
+
+
+def _own(known: Registry) -> Iterator[Listed]:
+    for path in {_task_name(path): path for path in _tasks()}.values():
+        try:
+            said = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError):
+            continue  # `harness list tasks` is not where a broken manifest is mended
+        if isinstance(said, dict):
+            codes = [known.longer.get(str(code), str(code)) for code in said.get("languages") or []]
+            yield Listed(_task_name(path), str(said.get("type", "retrieval")), codes, "", "", True, "")
+
+
+def _entries(benchmark: str, known: Registry) -> list[Entry]:
+    if not benchmark:
+        return list(known.tasks.values())
+    found = known.benchmark(benchmark.removeprefix(PREFIX))
+    if found is None:
+        names = [*map(slug, known.benchmarks), *known.benchmarks]
+        raise HarnessError(f"mteb has no benchmark {benchmark!r}. {did_you_mean(benchmark, names)}")
+    return [known.tasks[portion.task] for portion in found.portions]
+
+
+def _public(entry: Entry) -> Listed:
+    here = bool(kept(entry.path, entry.revision))
+    kind = entry.type or entry.mteb_type
+    return Listed(PREFIX + entry.name, kind, entry.languages, entry.main_score, entry.licence, here, entry.refusal)
+
+
+def _spoken(codes: Sequence[str]) -> str:
+    return " ".join(codes) if len(codes) <= 5 else f"{len(codes)} languages"
 
 
 def _kinds() -> dict[str, str]:

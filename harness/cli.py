@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from harness import __version__, options
+from harness import __version__, commands, options
 from harness.types import HarnessError
 
 USAGE, SOME_FAILED, CHANGED, NO_DECISION, INTERRUPTED = 1, 2, 3, 4, 130
@@ -22,6 +22,7 @@ def main() -> NoReturn:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra then raises instead of printing and exiting
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("MTEB_CACHE", str(Path("results/store/mteb").absolute()))  # never its results of elsewhere
     try:
         code = dispatch(sys.argv[1:])
         sys.stdout.flush()
@@ -77,9 +78,12 @@ def _run(words: list[str]) -> int:
     with _watch(plain) as watch:
         outcome = run_sweep(jobs, f"harness run {shlex.join(words)}".strip(), watch)
     decision, paths = _report(outcome.folder, None, Path(config["reports_dir"]))
+    from harness.published import published_rows
+    from harness.table import read_sweep
     from harness.terminal import summary
 
-    _show(json.dumps(decision) if as_json else summary(outcome, decision, paths, shlex.join(words)))
+    published = published_rows(read_sweep(outcome.folder))
+    _show(json.dumps(decision) if as_json else summary(outcome, decision, paths, shlex.join(words), published))
     return SOME_FAILED if outcome.failed else 0
 
 
@@ -94,28 +98,6 @@ def _plan(words: list[str]) -> int:
     words, unprobed = options.take_flag(words, "--no-probe")
     with _watch(plain=True) as watch:
         _show(plan_sweep(compose(words), watch, probe=not unprobed))
-    return 0
-
-
-def _cache(words: list[str]) -> int:
-    """stored vectors by model and eval set: sizes, and --prune"""
-    parser = options.parser_of("cache", _cache)
-    options.cache_options(parser)
-    args = parser.parse_args(words)
-    if args.names:
-        name = args.names[0]
-        raise HarnessError(f"cache: {name!r} alone says too little; say --model {name} or --evalset {name}")
-    from harness.cache import cache_text, entries, prune
-
-    store = Path(args.store_dir)
-    if args.prune:
-        chosen = {"model": args.model, "evalset": args.evalset, "older_than_days": args.older_than}
-        files, freed = prune(store, **chosen, damaged=args.damaged, everything=args.all)
-        from harness.wording import size
-
-        _show(f"{files} files deleted, {size(freed)} freed")
-        return 0
-    _show(cache_text(entries(store), store))
     return 0
 
 
@@ -163,43 +145,6 @@ def _decide_command(words: list[str]) -> int:
     return CHANGED
 
 
-def _table(words: list[str]) -> int:
-    """one row per candidate and eval set: text, md, csv, jsonl or parquet"""
-    parser = options.parser_of("table", _table)
-    parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
-    options.table_options(parser)
-    options.sweep_folders(parser)
-    args = parser.parse_args(words)
-    from harness.table import find_sweep, read_sweep, rows
-    from harness.terminal import write_table
-
-    sweep = read_sweep(find_sweep(args.sweep, Path(args.results_dir)))
-    text = write_table(rows(sweep), options.form_of(args), Path(args.output) if args.output else None)
-    if text:
-        _show(text)
-    return 0
-
-
-def _validate(words: list[str]) -> int:
-    """check an eval set: name of a task, manifest file, or folder of data"""
-    parser = options.parser_of("validate", _validate)
-    parser.add_argument("evalset", help="task name, manifest (.yaml) or data folder")
-    parser.add_argument("--json", action="store_true", help="findings as JSON")
-    args = parser.parse_args(words)
-    from harness.evalsets import open_evalset
-    from harness.launch import shipped
-    from harness.terminal import findings
-    from harness.validate import unchecked, validate
-
-    evalset = open_evalset(args.evalset, [shipped("tasks"), Path.cwd() / "tasks"])
-    notes = validate(evalset)
-    if args.json:
-        _show(json.dumps({"findings": [n._asdict() for n in notes], "unchecked": unchecked()}, indent=1))
-    else:
-        _show(findings(evalset, notes, unchecked()))
-    return USAGE if any(n.level == "error" for n in notes) else 0
-
-
 def _similarity(words: list[str]) -> int:
     """a quick look at a few texts: dimensions, tokens, time and similarities, by model"""
     from harness import glance
@@ -223,29 +168,41 @@ def _similarity(words: list[str]) -> int:
     return SOME_FAILED if any(one.failed for one in absent) else 0
 
 
-def _list(words: list[str]) -> int:
-    """what can be named on the command line: models, tasks, poolings, quantizers ..."""
-    parser = options.parser_of("list", _list)
-    parser.add_argument("what", nargs="?", help="models, tasks, or any other kind; left out, all kinds with counts")
+def _verify(words: list[str]) -> int:
+    """run a golden file: known scores, the commands that should give them, and OK, close or FAIL"""
+    parser = options.parser_of("verify", _verify)
+    parser.add_argument("golden", help="table of model, task, split, metric, value, tolerance, command")
+    parser.add_argument("--json", action="store_true", help="findings as JSON")
+    parser.add_argument("--plain", action="store_true", help="progress as plain lines")
     args = parser.parse_args(words)
-    from harness.catalogue import listing
+    from harness.verify import read_golden, verdicts, verified, verified_text, verified_values
 
-    _show(listing(args.what))
-    return 0
+    lines = read_golden(Path(args.golden))
+    with _watch(args.plain) as watch:
+        checks = verified(lines, watch)
+    _show(json.dumps(verified_values(checks), indent=1) if args.json else verified_text(checks))
+    counts = verdicts(checks)
+    return CHANGED if counts["FAIL"] else SOME_FAILED if counts["missing"] else 0
 
 
-def _doctor(words: list[str]) -> int:
-    """what this machine has: devices, threads, versions, extras"""
-    options.parser_of("doctor", _doctor).parse_args(words)
-    from harness.terminal import machine_text
+def _told(command: Callable[[list[str]], commands.Answer]) -> Callable[[list[str]], int]:
+    """A command that answers with a text as one that prints it."""
 
-    _show(machine_text())
-    return 0
+    def run(words: list[str]) -> int:
+        answer = command(words)
+        if answer.text:
+            _show(answer.text)
+        return answer.code
+
+    run.__doc__ = command.__doc__
+    return run
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "run": _run, "plan": _plan, "report": _report_command, "decide": _decide_command, "table": _table,
-    "validate": _validate, "similarity": _similarity, "cache": _cache, "list": _list, "doctor": _doctor,
+    "run": _run, "plan": _plan, "report": _report_command, "decide": _decide_command, "table": _told(commands.table),
+    "validate": _told(commands.validate), "init": _told(commands.init), "similarity": _similarity,
+    "export": _told(commands.export), "import": _told(commands.import_), "verify": _verify,
+    "cache": _told(commands.cache), "list": _told(commands.list_), "doctor": _told(commands.doctor),
 }  # fmt: skip
 
 

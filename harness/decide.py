@@ -14,7 +14,8 @@ from harness.policy import Policy, read_policy
 from harness.ruling import LEAST_QUERIES, Field, Verdict, field_of, rule, usable
 from harness.sensitivity import changes, stability
 from harness.stats import Paired, paired, queries_needed
-from harness.table import Sweep
+from harness.summary import Summary, summarise
+from harness.table import Sweep, rows
 from harness.types import HarnessError
 from harness.wording import limit
 
@@ -28,7 +29,7 @@ _ONE_SIDED, _POWER = 1.645, 0.842  # z(95 %), z(80 %)
 
 def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
     """The decision as plain values, the source of decision.json, decision.md and the page; pure in the records."""
-    found = candidates(sweep)
+    found, evalsets, mains = candidates(sweep), sweep.manifest["evalsets"], _mains(sweep)
     check_comparable([c for c in found if not c.lost])
     over = {c.id: breaches(c, policy) for c in found}
     entrants = [c for c in found if not c.lost and not over[c.id]]
@@ -38,7 +39,7 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
     status = _status(field, verdict, policy) if verdict else NOTHING
     if status == DECIDED and any(c.unfinished for c in found):
         status = INCOMPLETE
-    if refused := not policy.allow_sample and any(e["sample"] for e in sweep.manifest["evalsets"].values()):
+    if refused := not policy.allow_sample and any(e["sample"] for e in evalsets.values()):
         status = SAMPLED
     entries = [_entry(c, field, verdict, over[c.id], policy) for c in found]
     if refused:
@@ -53,22 +54,37 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
         "reference_lost": "" if named == policy else named.reference,
         "state": "proposed",
         "status": status,
-        "metric": _main(sweep),
-        "policy": {**named.__dict__, "order": list(named.order), "limits": dict(named.limits)},
+        "metric": _metric(mains),
+        "policy": {
+            **named.__dict__, "order": list(named.order), "limits": dict(named.limits),
+            "category_weights": dict(named.category_weights),
+        },
         "pick": pick,
         "reference": field.members[verdict.reference].id if verdict else None,
         "candidates": entries,
         "funnel": _funnel(sweep, found, over, verdict),
         "queries_needed": min((n for e in entries if (n := e["queries_to_settle"]) and not refused), default=0),
         "same_pick": stability(field, policy) if pick else [],
-        "changes": changes(field, verdict, policy, tuple(sweep.manifest["evalsets"])) if verdict and pick else [],
-        "evalsets": {k: {n: v[n] for n in _ABOUT} for k, v in sweep.manifest["evalsets"].items()},
-    }
+        "changes": changes(field, verdict, policy, evalsets) if verdict and pick else [],
+        "evalsets": {
+            name: {k: about[k] for k in _ABOUT} | {"main": mains.get(name), "share": share}
+            for (name, about), share in zip(evalsets.items(), field.weights, strict=True)
+        },
+        "summary": _plain(summarise(rows(sweep), evalsets)),
+    }  # fmt: skip
     texts = {"sentence": sentence(values), "caveats": caveats(values), "not_measured": not_measured(values)}
     return values | texts
 
 
-_ABOUT = ("documents", "queries", "scored_queries", "weight", "guard", "label_source", "languages", "sha256", "sample")
+_ABOUT = (
+    "type", "documents", "queries", "scored_queries", "weight", "guard", "label_source", "languages", "sha256",
+    "sample",
+)  # fmt: skip
+
+
+def _plain(summary: Summary | None) -> dict[str, Any]:
+    """A summary for JSON; empty where there is none."""
+    return summary._asdict() | {"lines": [line._asdict() for line in summary.lines]} if summary else {}
 
 
 def _policy_changed(sweep: Sweep, policy: Policy) -> str:
@@ -127,8 +143,7 @@ def _entry(c: Candidate, field: Field, verdict: Verdict | None, over: Sequence[A
 def _mean(c: Candidate, field: Field) -> float | None:
     if c.lost:
         return None
-    weights = field.weights or (1.0,) * len(c.scores)
-    return float(np.average([s.mean() for s in c.scores.values()], weights=weights))
+    return float(np.average([s.mean() for s in c.scores.values()], weights=field.weights))
 
 
 def _compared(field: Field, verdict: Verdict, i: int, policy: Policy) -> dict[str, Any]:
@@ -204,16 +219,17 @@ def _funnel(
         "with_result": sum(not c.lost for c in found),
         "unfinished": sum(c.unfinished for c in found),
         "failed": sum(c.lost.startswith("failed") for c in found),
+        "inapplicable": sum(c.inapplicable for c in found),
         "within_limits": sum(not c.lost and not over[c.id] for c in found),
         "proven": int(verdict.proven.sum()) if verdict else 0,
     }
 
 
 def _to_settle(field: Field, verdict: Verdict, i: int, policy: Policy) -> int:
-    """Queries at which it would be shown that this candidate lies within the margin, or that it does not.
+    """Items at which it would be shown that this candidate lies within the margin, or that it does not.
 
     0 where that is not open, where the candidate is no cheaper than the pick, and where it cannot be said. The interval
-    at hand, which holds for all candidates at once, narrows with the root of the queries; 80 % power comes on top.
+    at hand, which holds for all candidates at once, narrows with the root of their number; 80 % power comes on top.
     """
     bounds, gap = verdict.bounds, float(verdict.difference[i]) + policy.margin
     decided = verdict.proven[i] or verdict.lost[i] or bounds.high[i] <= -policy.margin
@@ -221,11 +237,10 @@ def _to_settle(field: Field, verdict: Verdict, i: int, policy: Policy) -> int:
     error = _error([paired(s[i], s[verdict.reference]) for s in field.sets], field)
     if decided or guard_alone or field.costs[i] >= field.costs[verdict.pick] or not gap or not np.isfinite(error):
         return 0
-    sizes = [s.shape[1] for s in field.sets]
-    least = max(1.0, LEAST_QUERIES / min(sizes))
+    least = max(1.0, LEAST_QUERIES / min(s.shape[1] for s in field.sets))
     width = verdict.difference[i] - bounds.one_sided[i] if gap > 0 else bounds.high[i] - verdict.difference[i]
     wide = _ONE_SIDED * error if least > 1 else float(width)  # of fewer queries no interval is made
-    return int(np.ceil(sum(sizes) * max(least, ((wide + _POWER * error) / gap) ** 2)))
+    return int(np.ceil(sum(field.scored) * max(least, ((wide + _POWER * error) / gap) ** 2)))
 
 
 def _error(pairs: Sequence[Paired], field: Field) -> float:
@@ -235,8 +250,20 @@ def _error(pairs: Sequence[Paired], field: Field) -> float:
     return float(np.sqrt(np.sum(np.square(parts))))
 
 
-def _main(sweep: Sweep) -> str:
-    names = {str(r.values["main"]) for r in sweep.records.values() if r.kind == "quality" and r.status == "ok"}
-    if len(names) > 1:
-        raise HarnessError(f"eval sets with different main metrics ({', '.join(sorted(names))}) cannot be averaged")
-    return names.pop() if names else "none"
+def _mains(sweep: Sweep) -> dict[str, str]:
+    """The main metric of each eval set with a result; HarnessError where candidates have different ones on one set."""
+    mains: dict[str, str] = {}
+    for variant in sweep.manifest["variants"]:
+        record = sweep.records.get(variant["quality"])
+        if record is None or record.status != "ok":
+            continue
+        main, task = str(record.values["main"]), variant["task"]
+        if mains.setdefault(task, main) != main:
+            raise HarnessError(f"{task}: scored by {mains[task]} and by {main}, which cannot be compared; run it again")
+    return mains
+
+
+def _metric(mains: Mapping[str, str]) -> str:
+    """The metric of all sets, `main_score` where they differ, `none` where nothing was scored."""
+    names = set(mains.values())
+    return "main_score" if len(names) > 1 else names.pop() if names else "none"

@@ -1,4 +1,4 @@
-"""Near-duplicate texts, found exactly and without comparing all pairs."""
+"""Equal and nearly equal texts, found exactly and without comparing all pairs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from collections.abc import Sequence
 SHINGLE = 3
 # More words than this in all, and an even sample of the texts is compared.
 MOST_WORDS = 2_000_000
+
+
+def folded(text: str) -> str:
+    """Text as the data doctor compares it: case folded, runs of white space as one space."""
+    return " ".join(text.casefold().split())
 
 
 def near_duplicates(texts: Sequence[str], most_words: int = MOST_WORDS) -> tuple[list[tuple[int, int]], int]:

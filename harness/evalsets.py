@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
+from harness.archives import beir_folder, in_archive
+from harness.judgements import positions, resolved
 from harness.manifests import Manifest, checked
 from harness.parts import available, did_you_mean, find
 from harness.protocols import Format
+from harness.public import load_public
 from harness.reading import listing, shown
+from harness.registry import PREFIX
 from harness.splits import Content, Layout, splits_of
-from harness.types import EvalSet, HarnessError, Note, Qrels, RawSet, Texts
+from harness.types import EvalSet, HarnessError, Note, RawSet
+
+CACHE = Path("results/store/evalsets")
+_PUBLIC_BRINGS = ("format", "split", "columns", "exclude_self", "public", "settings")
+_PUBLIC_LEAVES = ("languages", "weight", "guard", "label_source", "instruction", "prompts")
 
 
-def load_task(task: str, folders: Sequence[Path]) -> EvalSet:
-    """The eval set of a task name (see `find_manifest`); every mistake in it is a HarnessError."""
+def load_task(
+    task: str, folders: Sequence[Path], cache: Path = CACHE, say: Callable[[str], None] = lambda _: None
+) -> EvalSet:
+    """The eval set of a task name (see `find_manifest`) or of BEIR (`beir/scifact`); a mistake is a HarnessError.
+
+    `cache` is the folder for what is unpacked and downloaded, `say` gets lines while a download goes on.
+    """
+    if task.startswith("beir/"):
+        return _of_beir(task, cache, say)
+    if task.startswith(PREFIX):
+        return load_public(task, say)
     where = find_manifest(task, folders)
     try:
         manifest = yaml.safe_load(where.read_text(encoding="utf-8-sig"))
@@ -32,23 +49,28 @@ def load_task(task: str, folders: Sequence[Path]) -> EvalSet:
     if not isinstance(manifest, Mapping):
         raise HarnessError(f"{shown(where)} must hold keys and values such as `path: ./evals/support`.")
     name = where.parent.name if where.name == "task.yaml" else where.stem
-    return load({"name": name, **manifest}, where)
+    return load({"name": name, **manifest}, where, cache)
 
 
-def open_evalset(name: str, folders: Sequence[Path]) -> EvalSet:
-    """The eval set behind a task name, a manifest file or a folder or file of data (read with `format: auto`)."""
+def open_evalset(
+    name: str, folders: Sequence[Path], cache: Path = CACHE, say: Callable[[str], None] = lambda _: None
+) -> EvalSet:
+    """The eval set behind a task name, a manifest file or data (a folder, file or zip, read with `format: auto`)."""
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         if not path.exists():
             raise HarnessError(f"{name} does not exist")
         return (
-            load_task(path.stem, [path.parent])
+            load_task(path.stem, [path.parent], cache)
             if path.name != "task.yaml"
-            else load_task(path.parent.name, [path.parent.parent])
+            else load_task(path.parent.name, [path.parent.parent], cache)
         )
-    if path.exists() and not any((f / f"{name}.yaml").exists() or (f / name / "task.yaml").exists() for f in folders):
-        return load({"name": path.name, "path": str(path.absolute())}, path.absolute())
-    return load_task(name, folders)
+    zipped = in_archive(path)
+    named = any((f / f"{name}.yaml").exists() or (f / name / "task.yaml").exists() for f in folders)
+    if (path.exists() or zipped) and not named:
+        called = path.stem if zipped else path.name
+        return load({"name": called, "path": str(path.absolute())}, path.absolute(), cache)
+    return load_task(name, folders, cache, say)
 
 
 def find_manifest(task: str, folders: Sequence[Path]) -> Path:
@@ -72,19 +94,41 @@ def find_manifest(task: str, folders: Sequence[Path]) -> Path:
     return known[task]
 
 
-def load(manifest: Mapping[str, Any], where: Path) -> EvalSet:
+def load(manifest: Mapping[str, Any], where: Path, cache: Path = CACHE) -> EvalSet:
     """The eval set that a manifest describes; `where` is the manifest's file, for relative paths and error lines."""
     said = checked(manifest, where)
+    if str(said.path).startswith(PREFIX) and not said.path.exists():
+        return _of_mteb(said, manifest, where)
     if said.type != "retrieval":
         layout: Layout = find("layouts", said.type)(split=said.split, columns=said.columns, settings=said.settings)
         return _described(said, layout.read(splits_of(said.path)), False)
-    name, notes = (said.format, []) if said.format != "auto" else _detected(said.path, where)
-    part: Format = find("formats", name)(path=str(said.path), split=said.split, columns=said.columns)
+    path = beir_folder(said.path, cache) if in_archive(said.path) else said.path
+    name, notes = (said.format, []) if said.format != "auto" else _detected(path, where)
+    part: Format = find("formats", name)(path=str(path), split=said.split, columns=said.columns)
     raw = part.read()
-    qrels, judged_notes = _resolved(raw)
+    qrels, judged_notes = resolved(raw)
     exclude_self, self_notes = _exclude_self(raw, said.exclude_self)
     found = (*notes, *raw.notes, *judged_notes, *self_notes)
     return _described(said, Content(raw.documents, raw.queries, {}, qrels, found), exclude_self)
+
+
+def _of_beir(task: str, cache: Path, say: Callable[[str], None]) -> EvalSet:
+    from harness.beirsets import fetched
+
+    found = fetched(task, cache, say)
+    evalset = load(found.manifest, found.archive, cache)
+    return replace(evalset, notes=(found.licence, *evalset.notes))
+
+
+def _of_mteb(said: Manifest, manifest: Mapping[str, Any], where: Path) -> EvalSet:
+    """A public set with what the manifest says of its part in a sweep; what belongs to the data is mteb's."""
+    if settled := [key for key in _PUBLIC_BRINGS if key in manifest]:
+        raise HarnessError(f"{shown(where)}: {settled[0]}: {said.path} brings its own; remove that key.")
+    found = load_public(str(said.path))
+    if manifest.get("type", found.type) != found.type:
+        raise HarnessError(f"{shown(where)}: type: {said.type}: {said.path} is {found.type}; remove that key.")
+    given = {key: getattr(said, key) for key in _PUBLIC_LEAVES if key in manifest}
+    return replace(found, name=said.name, **given)
 
 
 def _described(said: Manifest, content: Content, exclude_self: bool) -> EvalSet:
@@ -105,56 +149,13 @@ def _detected(path: Path, where: Path) -> tuple[str, list[Note]]:
     return claimed[0], [Note("format", "info", shown(path), f"read as {claimed[0]} (format: auto)")]
 
 
-def _resolved(raw: RawSet) -> tuple[Qrels, list[Note]]:
-    """Judgements as positions; -1 where the corpus lacks the document. An unknown query is a HarnessError."""
-    queries, documents = _positions(raw.queries), _positions(raw.documents)
-    for one in raw.judgements:
-        if one.query_id not in queries:
-            raise HarnessError(
-                f'{one.place} judges a document for query "{one.query_id}", which is not among the '
-                f"{len(queries)} queries. {did_you_mean(one.query_id, queries) if len(queries) < 1000 else ''}".rstrip()
-                + " Add the query or remove the line."
-            )
-    table = [(queries[j.query_id], documents.get(j.document_id, -1), j.grade) for j in raw.judgements]
-    query, document, grade = np.array(table, dtype=np.int32).reshape(-1, 3).T.copy()
-    dangling = [j for j in raw.judgements if j.document_id not in documents]
-    notes = []
-    if dangling:
-        named = ", ".join(dict.fromkeys(f'"{j.document_id}"' for j in dangling[:3]))
-        message = f"{len(dangling)} judgements name documents that the corpus lacks, such as {named}"
-        fix = "Add the documents to the corpus, or remove the judgements."
-        notes.append(Note("dangling-judgements", "warning", dangling[0].place, message, fix=fix, count=len(dangling)))
-    if (grade > 0).any() and not ((grade > 0) & (document >= 0)).any():
-        raise HarnessError(
-            f"{raw.judgements[0].place}: no relevant document is in the corpus (first judged: "
-            f'"{raw.judgements[0].document_id}", first in the corpus: "{raw.documents.ids[0]}"). The ids do not match.'
-        )
-    return Qrels(query, document, grade), notes + _without_relevant(raw.queries, query[grade > 0])
-
-
-def _positions(texts: Texts) -> dict[str, int]:
-    return {name: position for position, name in enumerate(texts.ids)}
-
-
-def _without_relevant(queries: Texts, answered: Iterable[int]) -> list[Note]:
-    left = np.setdiff1d(np.arange(len(queries)), np.asarray(answered))
-    if left.size == len(queries):
-        raise HarnessError("no query has a relevant document: no judgement has a grade above 0. Check the grades.")
-    if not left.size:
-        return []
-    named = ", ".join(f'"{queries.ids[i]}"' for i in left[:3])
-    message = f"{left.size} of {len(queries)} queries have no relevant document and are left out, such as {named}"
-    fix = "Judge documents for them, or remove them."
-    return [Note("queries-without-relevant", "warning", "", message, fix=fix, count=int(left.size))]
-
-
 def _exclude_self(raw: RawSet, wanted: bool | None) -> tuple[bool, list[Note]]:
     """Whether a query never retrieves the document of its own id, and why.
 
     Decided from the data: true when ids are shared and at least half of the pairs that share one have the same text,
     or the query's text stands in the document's (ArguAna, Quora). Files numbered from 1 share ids by accident.
     """
-    documents = _positions(raw.documents)
+    documents = positions(raw.documents)
     shared = [(i, documents[name]) for i, name in enumerate(raw.queries.ids) if name in documents]
     if not shared:
         return bool(wanted), []

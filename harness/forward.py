@@ -205,7 +205,8 @@ class StoredVectors:
     def _keys(self, encoder: Encoder, role: Role, texts: Sequence[str]) -> Keys:
         """A text is one entry whatever its role, save where a model reads queries in a way of its own."""
         prompt = encoder.prompt(role)
-        mark = prompt if encoder.traits().gives == "vector" else f"{role}|{prompt}"
+        apart = encoder.traits().gives != "vector" or getattr(encoder, "role_options", None)
+        mark = f"{role}|{prompt}" if apart else prompt
         return self._keys_of.of(texts, mark, lambda: text_keys(mark, texts))
 
     def _home(self, part: Encoder | Reranker) -> Home:

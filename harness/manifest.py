@@ -69,6 +69,8 @@ def _about(evalset: EvalSet) -> dict[str, Any]:
         "label_source": evalset.label_source,
         "exclude_self": evalset.exclude_self,
         "sample": evalset.sample,
+        "prompts": dict(evalset.prompts),
+        "instruction": evalset.instruction,
         "notes": [dict(n._asdict()) for n in evalset.notes],
     }
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from harness.archives import in_archive
 from harness.parts import available, build, did_you_mean, find
 from harness.reading import listing, shown
+from harness.registry import PREFIX
 from harness.types import HarnessError, Role
 
 TYPES = (
@@ -25,7 +27,11 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest, checked. `path` is the file or folder as found; `exclude_self` None means: decide from the data."""
+    """A manifest, checked. `path` is the file or folder as found, which may lie in a zip (see `archives.in_archive`),
+    or the name of a public set, `mteb/NAME`.
+
+    `exclude_self` None means: decide from the data.
+    """
 
     name: str
     type: str
@@ -138,7 +144,10 @@ def _path(manifest: Mapping[str, Any], where: Path) -> Path:
     if "path" not in manifest:
         raise HarnessError(f"{shown(where)} has no path; say where the data lies, for example `path: ./data`.")
     beside = where.parent / given
-    if beside.exists() or given.exists():
-        return beside if beside.exists() else given
+    for path in (beside, given):
+        if path.exists() or in_archive(path):
+            return path
+    if str(given).startswith(PREFIX):
+        return given
     looked = f"{shown(beside)} does not exist" + ("" if given.is_absolute() else f", nor does {given} from here")
     raise HarnessError(f"{shown(where)}: path: {looked}. In {shown(where.parent)}, {listing(where.parent)}.")

@@ -21,6 +21,12 @@ _POOLINGS = {
 _PROMPT_NAMES: Mapping[Role, tuple[str, ...]] = {
     "query": ("query",), "document": ("document", "passage", "corpus"), "text": (),
 }  # fmt: skip
+# The names under which models define them for types of tasks: mteb's first, then those of jina-embeddings-v3.
+TYPES_PROMPTED: Mapping[str, tuple[str, ...]] = {
+    "sts": ("STS", "text-matching"), "pair_classification": ("PairClassification", "text-matching"),
+    "bitext": ("BitextMining", "text-matching"), "classification": ("Classification", "classification"),
+    "clustering": ("Clustering", "clustering", "separation"), "summarization": ("Summarization", "text-matching"),
+}  # fmt: skip
 _PROMPTS_FILE = "config_sentence_transformers.json"
 _UNLIMITED = 10**9
 _NOT_CONTENT = {"README.md"}
@@ -221,11 +227,15 @@ def limit_of(folder: Path) -> int:
     return min((int(n) for n in (tokenizer, positions) if n and 0 < n < _UNLIMITED), default=0)
 
 
-def own_prompt(folder: Path, role: Role) -> str | None:
-    """The prompt that the model defines for a role, or its default prompt; None where there is neither."""
+def own_prompt(folder: Path, role: Role, kind: str = "") -> str | None:
+    """The prompt that the model defines for a role, or its default prompt; None where there is neither.
+
+    kind: a type of task, whose prompt comes before these where the model defines one.
+    """
     own = settings(folder / _PROMPTS_FILE)
     prompts = own.get("prompts") or {}
-    named = [n for n in (*_PROMPT_NAMES[role], own.get("default_prompt_name")) if n in prompts]
+    names = (*TYPES_PROMPTED.get(kind, ()), *_PROMPT_NAMES[role], own.get("default_prompt_name"))
+    named = [n for n in names if n in prompts]
     return str(prompts[named[0]]) if named else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.wording import limit, metric, set_name
+from harness.wording import enumerated, item, limit, metric, number, plural, searched, set_name, size, whole
 
 Entry = Mapping[str, Any]
 
@@ -23,9 +23,9 @@ def sentence(decision: Mapping[str, Any]) -> str:
             f"Insufficient evidence: {reference['label']} scores best ({name} {reference['score']:.3f}), and of no "
             f"cheaper candidate is it shown, or ruled out, that it comes within {margin:g} of it. "
             + (
-                f"{soonest['queries_to_settle']} queries or more would settle it for {soonest['label']}."
+                f"{soonest['queries_to_settle']} {_items(decision)} or more would settle it for {soonest['label']}."
                 if soonest
-                else "From so few queries it cannot be said how many it takes."
+                else f"From so few {_items(decision)} it cannot be said how many it takes."
             )
         )
     if decision["status"] == "incomplete":
@@ -40,9 +40,9 @@ def sentence(decision: Mapping[str, Any]) -> str:
         )
     if pick is reference:
         return f"Use {pick['label']}: {_alone(decision, pick)}"
-    cost = limit(decision["policy"]["order"][0])
+    cost, unit = limit(decision["policy"]["order"][0]), _unit(decision)
     return (
-        f"Use {pick['label']}: the cheapest by {cost} of those proven within {margin:g} {name} of "
+        f"Use {pick['label']}: the cheapest by {cost} of those proven within {margin:g}{unit} of "
         f"{reference['label']}; difference {pick['difference']:+.4f}, at worst {pick['lower']:+.4f} "
         f"({decision['policy']['confidence']:.0%}, all comparisons at once)."
     )
@@ -58,14 +58,25 @@ def _alone(decision: Mapping[str, Any], pick: Entry) -> str:
     others = [c for c in decision["candidates"] if c["difference"] is not None and c["id"] != pick["id"]]
     if not others:
         return "it is the only candidate with a result that meets the limits; nothing was compared."
-    margin, name = decision["policy"]["margin"], metric(decision["metric"])
+    margin = decision["policy"]["margin"]
     role = "it scores best" if decision["policy"]["reference"] == "best" else "it is the reference"
     guard = " and safe on every guarded set" if any(e["guard"] for e in decision["evalsets"].values()) else ""
-    first = f"{role}, and nothing cheaper is proven within {margin:g} {name} of it{guard}."
+    first = f"{role}, and nothing cheaper is proven within {margin:g}{_unit(decision)} of it{guard}."
     soonest = _soonest(decision)
     if soonest is None:
         return first
-    return f"{first} {soonest['label']} stays open; {soonest['queries_to_settle']} queries or more would settle it."
+    needed = f"{soonest['queries_to_settle']} {_items(decision)} or more"
+    return f"{first} {soonest['label']} stays open; {needed} would settle it."
+
+
+def _unit(decision: Mapping[str, Any]) -> str:
+    """The metric that a margin is in, none where the score is a mean of several."""
+    return "" if decision["metric"] == "main_score" else f" {metric(decision['metric'])}"
+
+
+def _items(decision: Mapping[str, Any]) -> str:
+    """What was scored: queries, pairs ..."""
+    return plural(item(decision["evalsets"]))
 
 
 def _soonest(decision: Mapping[str, Any]) -> Entry | None:
@@ -91,7 +102,7 @@ def _nothing(decision: Mapping[str, Any]) -> str:
 
 def caveats(decision: Mapping[str, Any]) -> list[str]:
     """The one to three strongest reasons to hesitate, strongest first."""
-    found = _smoke_test(decision)
+    found = _smoke_test(decision) + _mixed(decision)
     by_id = {c["id"]: c for c in decision["candidates"]}
     pick = by_id.get(decision["pick"])
     funnel = decision["funnel"]
@@ -114,18 +125,14 @@ def caveats(decision: Mapping[str, Any]) -> list[str]:
         )
     if funnel["failed"]:
         found.append(f"{funnel['failed']} of {funnel['candidates']} candidates failed and take no part.")
-    if pick and (share := next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), 0.0)) < 0.80:
-        other = next((s for s in decision["same_pick"] if s["id"] != pick["id"]), None)
-        runner = f"; {other['label']} in {other['share']:.0%}" if other else ""
-        found.append(f"The same pick comes out in only {share:.0%} of query resamples{runner}.")
+    if funnel["inapplicable"]:
+        does, takes = ("does", "takes") if funnel["inapplicable"] == 1 else ("do", "take")
+        found.append(
+            f"{funnel['inapplicable']} of {funnel['candidates']} candidates {does} not apply to every category of the "
+            f"sweep and {takes} no part."
+        )
     if pick:
-        found += [f"{pick['label']}: {w}." for w in pick["warnings"]]
-        detectable = max(c["detectable"] for c in by_id.values() if c["difference"] is not None)
-        if detectable > 2 * decision["policy"]["margin"]:
-            found.append(
-                f"Few queries: between unlike candidates this data shows only differences of {detectable:.3f} or more; "
-                f"the margin is {decision['policy']['margin']:g}."
-            )
+        found += _unsure(decision, pick)
     synthetic = [t for t, e in decision["evalsets"].items() if e["label_source"] in ("synthetic", "unknown")]
     if synthetic:
         sources = ", ".join(f"{t}: {decision['evalsets'][t]['label_source']}" for t in synthetic)
@@ -136,20 +143,82 @@ def caveats(decision: Mapping[str, Any]) -> list[str]:
     return found[:3]
 
 
+def _unsure(decision: Mapping[str, Any], pick: Entry) -> list[str]:
+    """What speaks against the pick itself: other picks from other items, warnings, too little data."""
+    found, margin, items = [], decision["policy"]["margin"], decision["evalsets"]
+    if (share := next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), 0.0)) < 0.80:
+        other = next((s for s in decision["same_pick"] if s["id"] != pick["id"]), None)
+        runner = f"; {other['label']} in {other['share']:.0%}" if other else ""
+        found.append(f"The same pick comes out in only {share:.0%} of {item(items)} resamples{runner}.")
+    found += [f"{pick['label']}: {w}." for w in pick["warnings"]]
+    detectable = max(c["detectable"] for c in decision["candidates"] if c["difference"] is not None)
+    if detectable > 2 * margin:
+        found.append(
+            f"Few {plural(item(items))}: between unlike candidates this data shows only differences of "
+            f"{detectable:.3f} or more; the margin is {margin:g}."
+        )
+    return found
+
+
 def _smoke_test(decision: Mapping[str, Any]) -> list[str]:
     effect = "Fewer documents make search easier, so scores come out too high; fewer queries prove less."
     samples = _sampled(decision)
     return [f"A smoke test, not an evaluation: {samples}. {effect}"] if samples else []
 
 
+def _mixed(decision: Mapping[str, Any]) -> list[str]:
+    """That the score is a mean of unlike metrics, where it is."""
+    sets: dict[str, list[str]] = {}
+    for name, about in decision["evalsets"].items():
+        if about["main"]:
+            sets.setdefault(metric(about["main"]), []).append(name)
+    if len(sets) < 2:
+        return []
+    named = [f"{name} ({', '.join(on) if len(on) < 4 else f'{len(on)} eval sets'})" for name, on in sets.items()]
+    margin = f"the margin of {decision['policy']['margin']:g} is read in each metric's own units"
+    return [f"The score is the weighted mean of {enumerated(named)}: {margin}."]
+
+
 def not_measured(decision: Mapping[str, Any]) -> list[str]:
     """What a reader might take for granted and nobody measured."""
+    ranked = [about["documents"] for about in decision["evalsets"].values() if searched(about["type"])]
     found = [
         "Peak memory (RSS, GPU) of each candidate.",
-        "Latency under concurrent load; queries were timed one after another.",
-        "Search latency of a vector database: codes were decoded and searched exactly in memory.",
+        f"Latency under concurrent load; {'queries' if ranked else 'texts'} were timed one after another.",
+        "Search latency of a vector database: codes were decoded and searched exactly in memory."
+        if ranked
+        else "Any search: no eval set of this sweep ranks documents, so latencies are those of encoding alone.",
     ]
     if any(c["costs"]["query_p95_ms"] is None for c in decision["candidates"] if c["difference"] is not None):
         found.insert(0, "Query latency and throughput of some or all candidates (timing=none, or not yet run).")
-    largest = max((e["documents"] for e in decision["evalsets"].values()), default=0)
-    return [*found, f"Quality and speed on a corpus larger than {largest:,} documents."]
+    return found + ([f"Quality and speed on a corpus larger than {max(ranked):,} documents."] if ranked else [])
+
+
+def consequences(decision: Mapping[str, Any]) -> list[str]:
+    """What follows: of the pick the index and the time to embed anew, one line each; without one, a single line."""
+    pick = next((c for c in decision["candidates"] if c["id"] == decision["pick"]), None)
+    if decision["status"] == "sub-sampled":
+        return ["What runs today stays. A run on the whole eval sets comes first."]
+    if pick is None:
+        kept = "What runs today stays."
+        return [f"{kept} More {_items(decision)}, other limits or other candidates are needed before a change."]
+    corpora = [about["documents"] for about in decision["evalsets"].values() if searched(about["type"])]
+    stored, rate = pick["costs"]["bytes_per_doc"], pick["docs_per_s"]
+    lines = [f"A million documents take {size(stored * 1e6)} of index." if stored else "The index size is not known."]
+    if rate and corpora:
+        corpus, million = _span(max(corpora) / rate), _span(1e6 / rate)
+        lines.append(
+            f"Re-embedding the {whole(max(corpora))} documents of the largest eval set takes about {corpus} on this "
+            f"machine, a million such documents about {million}."
+        )
+    return [
+        *lines,
+        "Vectors of another model, dimension or pooling cannot be mixed with these: a change re-embeds all.",
+    ]
+
+
+def _span(seconds: float) -> str:
+    for unit, length in (("days", 172800.0), ("hours", 7200.0), ("minutes", 120.0)):
+        if seconds >= length:
+            return f"{number(seconds / {'days': 86400, 'hours': 3600, 'minutes': 60}[unit])} {unit}"
+    return f"{number(seconds)} seconds"

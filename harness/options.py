@@ -10,6 +10,7 @@ from typing import NoReturn
 from harness.types import HarnessError
 
 FORMATS = ("text", "md", "csv", "jsonl", "parquet")
+EXPORTS = ("mteb", "trec", "csv", "jsonl", "parquet")
 PLAN_HELP = """usage: harness plan [the words of harness run] [--no-probe]
 
 Prints the grid after pruning, what is remembered, the forward passes, and time, disk and memory as ranges.
@@ -21,7 +22,7 @@ class _Parser(argparse.ArgumentParser):
         raise HarnessError(f"{self.prog.partition(' ')[2]}: {message}. See {self.prog} --help")
 
 
-def parser_of(name: str, command: Callable[[list[str]], int]) -> argparse.ArgumentParser:
+def parser_of(name: str, command: Callable[[list[str]], object]) -> argparse.ArgumentParser:
     """A parser described by its command, whose mistakes are HarnessErrors."""
     return _Parser(prog=f"harness {name}", description=command.__doc__, allow_abbrev=False)
 
@@ -38,8 +39,8 @@ def overview(commands: Mapping[str, Callable[[list[str]], int]]) -> str:
         "  harness run -m model=bm25,all-minilm-l6-v2 dim=full,192 quantization=float32,int8 task=helpdesk",
         "  harness validate ./evals/support-tickets",
         "",
-        "exit codes: 0 fine, 1 usage or validation, 2 some jobs failed, 3 decision changed, 4 nothing can be decided,",
-        "            130 interrupted",
+        "exit codes: 0 fine, 1 usage or validation, 2 some jobs failed, 3 decision changed or score wrong,",
+        "            4 nothing can be decided, 130 interrupted",
     ])  # fmt: skip
 
 
@@ -76,6 +77,17 @@ def cache_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--older-than", type=float, metavar="DAYS", help="vectors last used so long ago")
     parser.add_argument("--damaged", action="store_true", help="files set aside as damaged or of an older schema")
     parser.add_argument("--all", action="store_true", help="everything")
+
+
+def list_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is listed, and which public tasks."""
+    parser.add_argument("what", nargs="?", help="models, tasks, or any other kind; left out, all kinds with counts")
+    parser.add_argument("--type", default="", help="public tasks of this task type")
+    parser.add_argument("--language", default="", help="public tasks in this language: de or deu")
+    parser.add_argument("--benchmark", default="", help="public tasks of this benchmark")
+    parser.add_argument("--all", action="store_true", help="every public task, also those that cannot run here")
+    parser.add_argument("--json", action="store_true", help="public tasks or benchmarks as JSON")
+    parser.add_argument("--store-dir", default="results/store", help="where the registry is kept (results/store)")
 
 
 def take_flag(words: list[str], flag: str) -> tuple[list[str], bool]:

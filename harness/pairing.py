@@ -56,18 +56,32 @@ def pairs_kept(evalset: EvalSet, items: int) -> EvalSet:
 
 
 def pair_findings(evalset: EvalSet, target: str) -> list[Note]:
-    """Empty texts, and pairs that come twice with the same or another value of `target`."""
+    """Empty texts, pairs of one text with itself, and pairs that come again, either way round, with any `target`."""
     pairs = list(zip(evalset.queries.texts, evalset.documents.texts, strict=True))
     values = evalset.targets[target].tolist()
-    found: list[Note] = []
-    empty = [evalset.queries.ids[i] for i, pair in enumerate(pairs) if not all(text.strip() for text in pair)]
+    empty = [i for i, pair in enumerate(pairs) if not all(text.strip() for text in pair)]
+    found = []
     if empty:
-        message = f"{len(empty)} pairs have an empty text, such as {empty[0]}"
+        message = f"{len(empty)} pairs have an empty text, such as {evalset.queries.ids[empty[0]]}"
         effect = "an empty text has a vector like any other; its similarity means nothing"
         found.append(Note("empty-pairs", "warning", "", message, effect, "Remove these pairs.", len(empty)))
-    first: dict[tuple[str, str], int] = {}
-    again = [(i, values[first[pair]]) for i, pair in enumerate(pairs) if first.setdefault(pair, i) != i]
-    return found + _repeats(evalset, again, values)
+    first: dict[tuple[str, ...], int] = {}
+    seen = [first.setdefault(tuple(sorted(pair)), i) for i, pair in enumerate(pairs)]
+    again = [(i, values[before]) for i, before in enumerate(seen) if before != i]
+    return found + _same(evalset, values) + _repeats(evalset, again, values)
+
+
+def _same(evalset: EvalSet, values: Sequence[float]) -> list[Note]:
+    """A note for pairs of a text with itself."""
+    pairs = zip(evalset.queries.texts, evalset.documents.texts, strict=True)
+    same = [i for i, (one, other) in enumerate(pairs) if one == other]
+    if not same:
+        return []
+    lower = sum(values[i] < max(values) for i in same)
+    message = f"{len(same)} pairs have the same text twice, such as {evalset.queries.ids[same[0]]}"
+    effect = f"every model finds them most alike; {lower} of them are not labelled so, which no model can get right"
+    fix = "Remove them: they tell no two models apart."
+    return [Note("equal-texts", "warning" if lower else "info", "", message, effect, fix, len(same))]
 
 
 def _repeats(evalset: EvalSet, again: Sequence[tuple[int, float]], values: Sequence[float]) -> list[Note]:

@@ -29,6 +29,7 @@ class Variant:
     """One candidate on one eval set at one batch size. `labels` are for reading; identity comes from `retriever`.
 
     `auto`: bfloat16 was chosen by `dtype=auto`; `cautions`: what a reader must know of how the candidate was made.
+    `over_sets`: what the candidate is on all eval sets of the sweep, where that differs from set to set.
     """
 
     retriever: Retriever
@@ -39,11 +40,12 @@ class Variant:
     card: Mapping[str, Any]
     auto: bool = False
     cautions: tuple[str, ...] = ()
+    over_sets: str = ""
 
     @property
     def candidate_id(self) -> str:
-        """12 hex digits of everything that decides the ranking."""
-        return self.identity[:12]
+        """12 hex digits of everything that decides the scores, on whichever eval set of the sweep."""
+        return (self.over_sets or self.identity)[:12]
 
     @cached_property
     def identity(self) -> str:
@@ -98,20 +100,19 @@ def common_config(jobs: Sequence[Job]) -> dict[str, Any]:
 def make_plan(jobs: Sequence[Job], assembly: Assembly | None = None) -> Plan:
     """Build every job's parts; a wrong part or parameter is a HarnessError, a model out of reach a Failure."""
     kept, assembly = pruned(jobs), assembly or Assembly()
-    variants: dict[str, Variant] = {}
+    made: list[tuple[str, Variant]] = []
     failures: dict[str, Failure] = {}
     for job in kept:
         try:
-            variant = _variant(job, assembly)
-            key = digest([variant.candidate_id, variant.task, variant.batch_size, variant.device])
-            variants.setdefault(key, variant)
+            made.append((_combination(job), _variant(job, assembly)))
         except HarnessError as error:
             if len(kept) == 1 or type(error) is HarnessError:
                 raise
             failure = Failure(labels_of(job), str(job.config["task"]), "failed", str(error))
             failures.setdefault(digest([failure.labels, failure.task, job.config["model"]]), failure)
+    variants = _distinct(made)
     distinct = len(variants) + len(failures)
-    named = _unambiguous(list(variants.values()))
+    named = _unambiguous(variants)
     return Plan(tuple(named), tuple(failures.values()), len(jobs) - len(kept), len(kept) - distinct)
 
 
@@ -138,22 +139,32 @@ def quality_key(variant: Variant, evalset: EvalSet, tasktype: Any, store_dtype: 
 
 
 def tasktype_of(job: Job, evalset: EvalSet) -> Any:
-    """The eval set's task type with the set's own settings; where documents are ranked, the config's metrics."""
+    """The eval set's task type with the set's own settings; where documents are ranked, the config's metrics.
+
+    A public set's main score comes first among them.
+    """
     if not evalset.searched:
         return find("tasktypes", evalset.type)(**evalset.settings)
     trusted = job.config["trusted"]
     metrics = tuple(build(m, trusted) for m in job.config["metrics"])
     if not metrics:
         raise HarnessError("metrics is empty; the first metric decides, so name at least one")
-    return find("tasktypes", evalset.type)(metrics=metrics, **evalset.settings)
+    settings = dict(evalset.settings)
+    if evalset.type == "retrieval":
+        settings["kept"] = _positive(job.config["keep_ranks"], "keep_ranks")
+        if main := settings.pop("main", ""):
+            name, _, k = main.rpartition("_at_")
+            metrics = (find("metrics", name)(k=int(k)), *(m for m in metrics if m.key != main))
+    return find("tasktypes", evalset.type)(metrics=metrics, **settings)
 
 
 def sweep_name(jobs: Sequence[Job]) -> str:
     """The name given, else that of the experiment, else the tasks and a hash of what is swept; a sample says so."""
     given = jobs[0].config["sweep"]
     if given:
-        if not _FOLDER.fullmatch(str(given)) or given == "store":
-            raise HarnessError(f"sweep={given}: expected a folder name of letters, digits, -, _ and dots, except store")
+        if not _FOLDER.fullmatch(str(given)) or given in _TAKEN:
+            allowed = f"a folder name of letters, digits, -, _ and dots, except {' and '.join(_TAKEN)}"
+            raise HarnessError(f"sweep={given}: expected {allowed}")
         return str(given)
     sample = "-sample" if jobs[0].config["limit_queries"] or jobs[0].config["limit_docs"] else ""
     experiment = jobs[0].choices.get("experiment", "None")
@@ -161,14 +172,17 @@ def sweep_name(jobs: Sequence[Job]) -> str:
         return experiment + sample
     tasks = sorted({str(j.config["task"]) for j in jobs})
     family = digest(sorted([[j.config.get(k) for k in _FAMILY] for j in jobs], key=str))
-    return f"{'-'.join(tasks[:3]).replace('/', '-')}-{family[:6]}{sample}"
+    return f"{_UNSAFE.sub('-', '-'.join(tasks[:3])).strip('-')}-{family[:6]}{sample}"
 
 
 _ONCE = (
-    "device", "executor", "grid", "limit_docs", "limit_queries", "max_cost", "metrics", "policy", "reports_dir",
-    "results_dir", "retry", "store_dir", "store_dtype", "sweep", "task_path", "timing", "trusted",
+    "device", "executor", "grid", "keep_ranks", "languages", "limit_docs", "limit_queries", "max_cost", "metrics",
+    "policy", "reports_dir", "results_dir", "retry", "store_dir", "store_dtype", "sweep", "task_path", "timing",
+    "trusted",
 )  # fmt: skip
+_TAKEN = ("published", "store")
 _FOLDER = re.compile(r"\w[\w.-]*")
+_UNSAFE = re.compile(r"[^\w.-]+")
 _FAMILY = (
     "model", "retriever", "prompt", "pooling", "chunking", "reduction", "quantization", "index", "task", "similarity",
     "rescore", "rescore_with", "fit_on", "aggregate", "instruction", "dtype", "batch_size",
@@ -185,6 +199,32 @@ def _variant(job: Job, assembly: Assembly) -> Variant:
     return Variant(found.part, *where, labels_of(job, found), combined(found.cards), auto, found.cautions)
 
 
+def _combination(job: Job) -> str:
+    """The job's options but for those that make no other candidate."""
+    return digest({k: v for k, v in job.config.items() if k not in ("task", "batch_size")})
+
+
+def _distinct(made: Sequence[tuple[str, Variant]]) -> list[Variant]:
+    """Variants of one combination are one candidate, also where eval sets bring prompts of their own; equal ones merge.
+
+    made: the variant of each job with the job's `_combination`.
+    """
+    ways: dict[str, dict[str, str]] = {}
+    for combination, variant in made:
+        ways.setdefault(combination, {})[variant.task] = variant.identity
+    found: dict[str, Variant] = {}
+    for combination, variant in made:
+        whole = _joint(ways[combination])
+        kept = variant if whole == variant.identity else dataclasses.replace(variant, over_sets=whole)
+        found.setdefault(digest([kept.candidate_id, kept.task, kept.batch_size, kept.device]), kept)
+    return list(found.values())
+
+
+def _joint(by_task: Mapping[str, str]) -> str:
+    """The identity that holds on all tasks, or one made of those that differ."""
+    return next(iter(by_task.values())) if len(set(by_task.values())) == 1 else digest(by_task)
+
+
 def _positive(value: Any, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise HarnessError(f"{name}={value!r}: expected a whole number of at least 1")
@@ -197,7 +237,10 @@ def _unambiguous(variants: list[Variant]) -> list[Variant]:
     First the encoder's, so two folders called `model` keep one label each over all dimensions and quantizations;
     then the candidate's, where only a parameter such as the similarity differs.
     """
-    return _marked(_marked(variants, _encoder_id), lambda v: v.candidate_id)
+    encoders: dict[str, dict[str, str]] = {}
+    for v in variants:
+        encoders.setdefault(v.candidate_id, {})[v.task] = _encoder_id(v)
+    return _marked(_marked(variants, lambda v: _joint(encoders[v.candidate_id])), lambda v: v.candidate_id)
 
 
 def _marked(variants: list[Variant], mark: Callable[[Variant], str]) -> list[Variant]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from harness.manifests import TYPES
 from harness.parts import did_you_mean
 from harness.types import HarnessError
 
@@ -19,7 +21,8 @@ COSTS = ("bytes_per_doc", "query_p95_ms", "price_per_million_tokens", "index_byt
 class Policy:
     """Limits are never relaxed. `margin` is in units of the main metric; `draws` and `seed` fix the bootstrap.
 
-    allow_sample: whether to decide on sub-sampled eval sets at all.
+    allow_sample: whether to decide on sub-sampled eval sets at all. category_weights: weight of each task type in the
+    score; without any, every eval set has its own weight.
     """
 
     name: str = "default"
@@ -31,6 +34,7 @@ class Policy:
     draws: int = 2000
     seed: int = 20260101
     allow_sample: bool = False
+    category_weights: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_policy(node: Mapping[str, Any]) -> Policy:
@@ -40,6 +44,7 @@ def read_policy(node: Mapping[str, Any]) -> Policy:
         if key not in known:
             raise HarnessError(f"policy has no {key!r}. {did_you_mean(str(key), known)}")
     given = dict(node) | {"limits": _limits(node.get("limits")), "order": _order(node.get("order", COSTS[:3]))}
+    given["category_weights"] = _category_weights(node.get("category_weights"))
     # YAML reads an id of digits as a number.
     if isinstance(node.get("reference"), int):
         given["reference"] = str(node["reference"])
@@ -81,6 +86,45 @@ def _limits(value: Any) -> dict[str, Any]:
         else:
             _check(f"limits.{key}", limit, _number(limit, 0), "a number above 0, or null for no limit")
     return limits
+
+
+def _category_weights(value: Any) -> dict[str, float]:
+    _check("category_weights", value, value is None or isinstance(value, Mapping), "task types and numbers")
+    for kind, weight in (value or {}).items():
+        if kind not in TYPES:
+            raise HarnessError(f"policy.category_weights has no {kind!r}. {did_you_mean(str(kind), TYPES)}")
+        sound = weight is None or (_number(weight, 0) and math.isfinite(weight))
+        _check(f"category_weights.{kind}", weight, sound, "a number above 0, or null")
+    return {kind: float(weight) for kind, weight in (value or {}).items() if weight is not None}
+
+
+def check_categories(policy: Policy, types: Iterable[str]) -> None:
+    """HarnessError where categories have weights and one of these task types, which are in the sweep, has none."""
+    unnamed = sorted(set(types) - set(policy.category_weights))
+    if policy.category_weights and unnamed:
+        named = ", ".join(policy.category_weights)
+        raise HarnessError(
+            f"policy.category_weights names {named}; the sweep also has {', '.join(unnamed)}: give each a weight above "
+            "0, or leave its eval sets out"
+        )
+
+
+def set_weights(policy: Policy, evalsets: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Share of each eval set in the score; together 1.
+
+    evalsets: `type` and `weight` of each. With category weights the score is their weighted mean over categories of the
+    weighted mean of the sets inside each; without, the weighted mean of the sets. See `check_categories`.
+    """
+    check_categories(policy, [about["type"] for about in evalsets.values()])
+    own = {name: float(about["weight"]) for name, about in evalsets.items()}
+    if policy.category_weights:
+        inside: dict[str, float] = {}
+        for name, about in evalsets.items():
+            inside[about["type"]] = inside.get(about["type"], 0.0) + own[name]
+        for name, about in evalsets.items():
+            own[name] *= policy.category_weights[about["type"]] / inside[about["type"]]
+    whole = sum(own.values())
+    return {name: weight / whole for name, weight in own.items()}
 
 
 def _check(key: str, value: Any, sound: bool, expected: str) -> None:

@@ -26,7 +26,7 @@ def plan_sweep(jobs: Sequence[Job], watch: Watch, probe: bool = True) -> str:
     check_schema(ground.store)
     for option in ("results_dir", "store_dir", "reports_dir"):
         check_place(Path(ground.config[option]), option)
-    run = run_of(jobs, ground)
+    run = run_of(ground)
     pending = run.todo()
     steps = _steps(run, pending.values())
     if probe:

@@ -8,7 +8,28 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from harness.wording import ABSENT, counted, limit, metric, number, percent, score, set_name, signed, size, whole
+from harness.narrative import consequences
+from harness.wording import (
+    ABSENT,
+    averaged,
+    category,
+    counted,
+    enumerated,
+    held,
+    item,
+    latency,
+    limit,
+    metric,
+    number,
+    percent,
+    plural,
+    score,
+    scored,
+    set_name,
+    signed,
+    size,
+    whole,
+)
 
 Values = Mapping[str, Any]
 _MONTHS = 6
@@ -64,8 +85,8 @@ def _decision(decision: Values, _: Values) -> str:
         if reference is not None:
             lines.append(f"The best measured so far is {_plain(reference['label'])}: {_numbers(decision, reference)}")
         if decision["queries_needed"]:
-            needed, scored = whole(decision["queries_needed"]), whole(_queries(decision))
-            lines.append(f"About {needed} queries would settle it; {scored} were scored.")
+            needed, items = whole(decision["queries_needed"]), plural(item(decision["evalsets"]))
+            lines.append(f"About {needed} {items} would settle it; {whole(_scored(decision))} were scored.")
         return "\n".join(lines)
     lines.append(f"{_plain(pick['label'])}: {_numbers(decision, pick)}")
     if pick["stages"]:
@@ -73,7 +94,9 @@ def _decision(decision: Values, _: Values) -> str:
         lines.append(f"Where a query's time goes (median ms of each stage): {spent}.")
     share = next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), None)
     if share is not None:
-        lines.append(f"In {percent(share)} of query resamples the whole procedure picks the same.")
+        lines.append(
+            f"In {percent(share)} of {item(decision['evalsets'])} resamples the whole procedure picks the same."
+        )
     if decision["status"] != "decided":
         lines.append(f"Status: {decision['status']}; treat the pick as provisional.")
     elif _sampled(decision):
@@ -85,8 +108,8 @@ def _numbers(decision: Values, entry: Values) -> str:
     costs, rate = entry["costs"], entry["docs_per_s"]
     p95 = costs["query_p95_ms"]
     parts = (
-        f"mean {metric(decision['metric'])} {score(entry['score'])}",
-        "query latency not measured" if p95 is None else f"query p95 {number(p95)} ms",
+        f"{averaged(decision)} {score(entry['score'])}{_by_set(decision, entry)}",
+        "latency not measured" if p95 is None else f"{latency(decision['evalsets'])} {number(p95)} ms",
         f"{whole(costs['bytes_per_doc'])} bytes per document",
         f"index {size(costs['index_bytes'])}",
         "indexing speed not measured" if rate is None else f"{number(rate)} documents per second",
@@ -94,11 +117,20 @@ def _numbers(decision: Values, entry: Values) -> str:
     return ", ".join(parts) + "."
 
 
+def _by_set(decision: Values, entry: Values) -> str:
+    """The score of each eval set beside its metric, where the metrics differ."""
+    if decision["metric"] != "main_score":
+        return ""
+    about = decision["evalsets"]
+    told = (f"{_plain(task)}: {metric(about[task]['main'])} {score(mean)}" for task, mean in entry["scores"].items())
+    return f" ({'; '.join(told)})"
+
+
 def _sampled(decision: Values) -> bool:
     return any(about["sample"] for about in decision["evalsets"].values())
 
 
-def _queries(decision: Values) -> int:
+def _scored(decision: Values) -> int:
     return sum(about["scored_queries"] for about in decision["evalsets"].values())
 
 
@@ -109,8 +141,8 @@ def _caveats(decision: Values, _: Values) -> str:
 
 def _context(decision: Values, manifest: Values) -> str:
     sets = [
-        f"{_plain(set_name(name, about['sample']))}: {whole(about['documents'])} documents, "
-        f"{whole(about['scored_queries'])} scored queries, weight {about['weight']:g}"
+        f"{_plain(set_name(name, about['sample']))}: {held(about)}, {_kind(about)}, weight {about['weight']:g}"
+        f"{_share(decision, about)}"
         f"{', guarded' if about['guard'] else ''}, labels: {_plain(about['label_source'])}"
         for name, about in decision["evalsets"].items()
     ]
@@ -120,6 +152,14 @@ def _context(decision: Values, manifest: Values) -> str:
     were = f"{counted(found, 'candidate')} {'was' if found == 1 else 'were'}"
     asked = f"{were} asked for, on {counted(len(sets), 'eval set')}:"
     return f"{asked}\n\n{_bullets(sets, '* none')}\n\nThe machine: {_plain(place)}."
+
+
+def _kind(about: Values) -> str:
+    return category(about["type"]) + (f" by {metric(about['main'])}" if about["main"] else "")
+
+
+def _share(decision: Values, about: Values) -> str:
+    return f" ({percent(about['share'])} of the score)" if len(decision["evalsets"]) > 1 else ""
 
 
 def _when_fixed(decision: Values) -> str:
@@ -138,11 +178,19 @@ def _limits(decision: Values, _: Values) -> str:
     return (
         f"{_when_fixed(decision)}\n\n"
         f"{_bullets(named, '* No limit was set.')}\n\n"
-        f"A candidate counts as good enough when its mean {metric(decision['metric'])} is shown to lie at most "
+        f"{_weighed(decision)}"
+        f"A candidate counts as good enough when its {averaged(decision)} is shown to lie at most "
         f"{policy['margin']:g} below that of {reference}, at {percent(policy['confidence'])} confidence over all "
         f"comparisons at once. Of those, the cheapest by {', then '.join(limit(key) for key in policy['order'])} "
         "is picked. No limit was relaxed."
     )
+
+
+def _weighed(decision: Values) -> str:
+    """How the score is averaged, where categories have weights."""
+    weights = decision["policy"]["category_weights"]
+    named = [f"{category(kind)} {weight:g}" for kind, weight in weights.items()]
+    return f"Categories weigh: {enumerated(named)}; inside each, its eval sets by their weights.\n\n" if named else ""
 
 
 def _funnel(decision: Values, _: Values) -> str:
@@ -187,7 +235,8 @@ def _change(decision: Values, _: Values) -> str:
 
 def _evidence(decision: Values, _: Values) -> str:
     shown = [e for e in decision["candidates"] if e["difference"] is not None and e["id"] != decision["reference"]]
-    text = f"{whole(_queries(decision))} queries were scored, the same for all candidates. "
+    were = "was" if _scored(decision) == 1 else "were"
+    text = f"{scored(decision['evalsets'])} {were} scored, the same for all candidates. "
     if shown:
         found = [e["detectable"] for e in shown]
         text += (
@@ -206,29 +255,8 @@ def _not_measured(decision: Values, _: Values) -> str:
 
 
 def _consequences(decision: Values, _: Values) -> str:
-    pick = _entry(decision, "pick")
-    if decision["status"] == "sub-sampled":
-        return "What runs today stays. A run on the whole eval sets comes first."
-    if pick is None:
-        return "What runs today stays. More queries, other limits or other candidates are needed before a change."
-    documents = max((about["documents"] for about in decision["evalsets"].values()), default=0)
-    stored, rate = pick["costs"]["bytes_per_doc"], pick["docs_per_s"]
-    lines = [f"A million documents take {size(stored * 1e6)} of index." if stored else "The index size is not known."]
-    if rate:
-        corpus, million = _span(documents / rate), _span(1e6 / rate)
-        lines.append(
-            f"Re-embedding the {whole(documents)} documents of the largest eval set takes about {corpus} on this "
-            f"machine, a million such documents about {million}."
-        )
-    lines.append("Vectors of another model, dimension or pooling cannot be mixed with these: a change re-embeds all.")
-    return _bullets(lines, "")
-
-
-def _span(seconds: float) -> str:
-    for unit, length in (("days", 172800.0), ("hours", 7200.0), ("minutes", 120.0)):
-        if seconds >= length:
-            return f"{number(seconds / {'days': 86400, 'hours': 3600, 'minutes': 60}[unit])} {unit}"
-    return f"{number(seconds)} seconds"
+    found = consequences(decision)
+    return _bullets(found, "") if decision["pick"] else found[0]
 
 
 def _review(_: Values, manifest: Values) -> str:

@@ -8,22 +8,28 @@ from typing import Any, NamedTuple, Protocol
 
 from harness.page import data_block, fill, verbatim
 from harness.parts import available, name_of
+from harness.published import published_rows
 from harness.record import render_record
 from harness.store import write_atomically, write_json
 from harness.table import Row, Sweep, rows
 from harness.types import Record
+from harness.wording import scored
 
 Entry = Mapping[str, Any]
 
 
 class Report(NamedTuple):
-    """What every section sees: the manifest, one row a variant and eval set, the records, and `decide`'s result."""
+    """What every section sees: the manifest, one row a variant and eval set, the records, and `decide`'s result.
+
+    `published`: rows of results that were imported, for show alone.
+    """
 
     sweep: str
     manifest: Mapping[str, Any]
     rows: Sequence[Row]
     records: Mapping[str, Record]
     decision: Mapping[str, Any]
+    published: Sequence[Row] = ()
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -71,8 +77,9 @@ def standard_sections() -> list[Section]:
 
 
 def read_report(sweep: Sweep, decision: Mapping[str, Any]) -> Report:
-    """The report value of a sweep and its decision."""
-    return Report(str(sweep.manifest["sweep"]), sweep.manifest, rows(sweep), sweep.records, decision)
+    """The report value of a sweep and its decision, with what was published on the sweep's public sets."""
+    name, published = str(sweep.manifest["sweep"]), published_rows(sweep)
+    return Report(name, sweep.manifest, rows(sweep), sweep.records, decision, published)
 
 
 def render_page(report: Report, sections: Sequence[Section] | None = None) -> str:
@@ -83,7 +90,7 @@ def render_page(report: Report, sections: Sequence[Section] | None = None) -> st
         "page.html",
         report=report,
         counts=_counts(report.rows),
-        queries=sum(about["scored_queries"] for about in report.manifest["evalsets"].values()),
+        scored=scored(report.manifest["evalsets"]),
         machine=_machine(report.manifest["machine"]),
         links=[(anchor(section), section.nav) for section, _ in bodies if section.nav],
         bodies=[html for _, html in bodies],

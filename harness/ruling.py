@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.candidates import Candidate
-from harness.policy import Policy, named_by
+from harness.policy import Policy, named_by, set_weights
 from harness.stats import Bounds, Resampled, minus, resample, simultaneous
 from harness.table import Sweep
 from harness.types import Doubles, HarnessError
@@ -37,13 +37,16 @@ class Verdict(NamedTuple):
 class Field(NamedTuple):
     """The candidates that meet every limit and have a result on every set, with their scores.
 
-    sets: for each eval set float64 [candidates, queries]; costs: int64, rank by the policy's order, 0 is cheapest.
+    sets: for each eval set float64 [candidates, items]; weights: its share in the score; scored: how many items its
+    scores are of, which may be more than there are values (see `influence`); costs: int64, rank by the policy's order,
+    0 is cheapest.
     """
 
     members: tuple[Candidate, ...]
     sets: tuple[Doubles, ...]
     weights: tuple[float, ...]
     guarded: tuple[bool, ...]
+    scored: tuple[int, ...]
     costs: NDArray[np.int64]
 
     def only(self, kept: Sequence[int]) -> Field:
@@ -58,7 +61,8 @@ def field_of(members: Sequence[Candidate], sweep: Sweep, policy: Policy) -> Fiel
     """The entrants as arrays; cost ranks follow the policy's order, then quality, then the label."""
     about = sweep.manifest["evalsets"]
     sets = tuple(np.stack([c.scores[t] for c in members]) for t in about) if members else ()
-    weights = tuple(float(about[t]["weight"]) for t in about)
+    shares = set_weights(policy, about)
+    weights = tuple(shares[t] for t in about)
     means = sum(w * s.mean(axis=1) for w, s in zip(weights, sets, strict=True)) if members else np.zeros(0)
 
     def cost(i: int) -> tuple[Any, ...]:
@@ -68,7 +72,8 @@ def field_of(members: Sequence[Candidate], sweep: Sweep, policy: Policy) -> Fiel
     order = sorted(range(len(members)), key=cost)
     ranks = np.empty(len(members), dtype=np.int64)
     ranks[order] = np.arange(len(members))
-    return Field(tuple(members), sets, weights, tuple(bool(about[t]["guard"]) for t in about), ranks)
+    scored = tuple(int(about[t]["scored_queries"]) for t in about)
+    return Field(tuple(members), sets, weights, tuple(bool(about[t]["guard"]) for t in about), scored, ranks)
 
 
 def rule(field: Field, policy: Policy, draws: int, seed: int) -> Verdict:

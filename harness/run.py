@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from harness.assembly import Assembly
 from harness.cards import card_of
 from harness.evalsets import load_task
 from harness.execution import Batch, Desk, Done
+from harness.expansion import expanded
 from harness.forward import StoredVectors, Work, resolve_devices
 from harness.launch import Job, shipped
 from harness.measure import Bench
@@ -29,6 +30,7 @@ from harness.plan import (
     sweep_name,
     tasktype_of,
 )  # fmt: skip
+from harness.policy import check_categories, read_policy
 from harness.precision import Parities, hardware_has_bfloat16
 from harness.progress import Watch
 from harness.protocols import Encoder, Need
@@ -43,11 +45,12 @@ _WIDTH = 384  # of a model that does not say it, to see whether a disk is far to
 
 
 class Ground(NamedTuple):
-    """What stands before there is a plan: options, data, devices, where records lie, who watches.
+    """What stands before there is a plan: jobs, options, data, devices, where records lie, who watches.
 
     `others` are eval sets that something is fitted on and nothing scored; `name` is of this run alone.
     """
 
+    jobs: Sequence[Job]
     config: Mapping[str, Any]
     tasks: Mapping[str, Task]
     devices: tuple[str, ...]
@@ -159,16 +162,19 @@ def _rows(need: Need, work: Work) -> int:
 
 
 def ground_of(jobs: Sequence[Job], watch: Watch) -> Ground:
-    """Read the options that hold for a whole sweep, its eval sets and the devices."""
+    """Read the options that hold for a whole sweep, its eval sets and the devices; spell out jobs on public sets."""
     config = common_config(jobs)
+    jobs = expanded(jobs, Path(config["store_dir"]) / "registry", watch.say)
     devices = resolve_devices(str(config["device"]))
     names = dict.fromkeys(str(j.config["task"]) for j in jobs)
     limits = config["limit_queries"], config["limit_docs"]
-    folders = _task_folders(config)
-    sets = {name: sampled(load_task(name, folders), *limits) for name in names}
+    cache = Path(config["store_dir"]) / "evalsets"
+    load = partial(load_task, folders=_task_folders(config), cache=cache, say=watch.say)
+    sets = {name: sampled(load(name), *limits) for name in names}
     tasks = {name: Task(evalset, tasktype_of(jobs[0], evalset)) for name, evalset in sets.items()}
-    others = {name: load_task(name, folders) for name in sorted(set().union(*map(other_sets, jobs)))}
-    return Ground(config, tasks, devices, Path(config["results_dir"]) / sweep_name(jobs), watch, others, token_hex(4))
+    others = {name: load(name) for name in sorted(set().union(*map(other_sets, jobs)))}
+    folder = Path(config["results_dir"]) / sweep_name(jobs)
+    return Ground(jobs, config, tasks, devices, folder, watch, others, token_hex(4))
 
 
 def _task_folders(config: Mapping[str, Any]) -> list[Path]:
@@ -176,13 +182,14 @@ def _task_folders(config: Mapping[str, Any]) -> list[Path]:
     return [shipped("tasks"), Path.cwd() / "tasks", *extra]
 
 
-def run_of(jobs: Sequence[Job], ground: Ground) -> Run:
-    """Plan the jobs on this ground; a policy's reference that names no model of the plan is a HarnessError."""
+def run_of(ground: Ground) -> Run:
+    """Plan the jobs of this ground; a policy's reference that names no model of the plan is a HarnessError."""
     sets = dict(ground.others) | {name: task.evalset for name, task in ground.tasks.items()}
     known = ground.store / "cards" if ground.store.exists() else None
     assembly = Assembly(ground.fast, sets, lambda part, given: card_of(part, given, known))
-    run = Run(ground, make_plan(jobs, assembly), len(jobs) == 1)
+    run = Run(ground, make_plan(ground.jobs, assembly), len(ground.jobs) == 1)
     check_reference(run.plan, str(run.config["policy"].get("reference", "best")))
+    check_categories(read_policy(run.config["policy"]), {task.evalset.type for task in ground.tasks.values()})
     return run
 
 

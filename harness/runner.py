@@ -50,8 +50,8 @@ def run_sweep(jobs: Sequence[Job], command: str, watch: Watch) -> Outcome:
     settled = False
     say: Callable[[str], object] = watch.say
     while not settled:  # once more where dtype=auto had to go back to float32
-        run = run_of(jobs, ground)
-        manifest = _manifest(run, jobs, command, say)
+        run = run_of(ground)
+        manifest = _manifest(run, command, say)
         check_writable(Path(run.config["results_dir"]))
         open_store(ground.store, watch.say)
         pending = run.todo()
@@ -69,9 +69,9 @@ def _unsaid(line: str) -> None:
     """What was said when the sweep began."""
 
 
-def _manifest(run: Run, jobs: Sequence[Job], command: str, say: Callable[[str], object]) -> dict[str, Any]:
+def _manifest(run: Run, command: str, say: Callable[[str], object]) -> dict[str, Any]:
     say(headline(run))
-    manifest = manifest_of(run.plan, jobs, {name: task.evalset for name, task in run.tasks.items()}, command)
+    manifest = manifest_of(run.plan, run.ground.jobs, {name: task.evalset for name, task in run.tasks.items()}, command)
     manifest["variants"] = [
         variant_entry(v, run.key(v), run.bench.keys(v, run.tasks[v.task].evalset)) for v in run.plan.variants
     ]

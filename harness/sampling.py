@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from harness.parts import find
 from harness.ranking import own_documents
 from harness.splits import Layout
-from harness.types import EvalSet, HarnessError, Note, Qrels, Texts
+from harness.types import EvalSet, HarnessError, Ints, Note, Qrels, Texts
 
 Positions = NDArray[np.int64]
 _SEED = "20260101"
 _EFFECT = "fewer documents make search easier, so scores come out too high; fewer queries prove less"
+_FEWER = "fewer items prove less, and the score of some may lie far from that of all"
 
 
 def sampled(evalset: EvalSet, queries: int | None, documents: int | None) -> EvalSet:
@@ -25,9 +26,10 @@ def sampled(evalset: EvalSet, queries: int | None, documents: int | None) -> Eva
 
     Where nothing is searched, `queries` counts items (`EvalSet.scored`), the layout of the type says which stay, and
     `documents` has no meaning. Queries are drawn among those that have a relevant document. Every document that a kept
-    query's judgements name stays, and its own document where the set excludes it; others fill up to the number asked
-    for. The draw follows a hash of each id: the same ids give the same sample in any file order, and a larger number
-    keeps a smaller one's queries. The same object where nothing is to be cut; HarnessError for a number below 1.
+    query's judgements or candidates name stays, and its own document where the set excludes it; others fill up to the
+    number asked for. The draw follows a hash of each id: the same ids give the same sample in any file order, and a
+    larger number keeps a smaller one's queries. The same object where nothing is to be cut; HarnessError for a number
+    below 1.
     """
     _check("limit_queries", queries)
     _check("limit_docs", documents)
@@ -45,6 +47,7 @@ def sampled(evalset: EvalSet, queries: int | None, documents: int | None) -> Eva
         documents=only(evalset.documents, corpus),
         queries=only(evalset.queries, kept),
         qrels=_reindexed(evalset.qrels, kept, corpus),
+        targets={name: _moved(rows[kept], corpus) for name, rows in evalset.targets.items()},
         notes=(_mark(sample), *over, *evalset.notes),
         sample=sample,
     )
@@ -55,7 +58,8 @@ def _fewer(evalset: EvalSet, items: int | None) -> EvalSet:
         return evalset
     layout: Layout = find("layouts", evalset.type)()
     sample = f"{items} of {evalset.scored} items"
-    return dataclasses.replace(layout.kept(evalset, items), sample=sample, notes=(_mark(sample), *evalset.notes))
+    notes = (_mark(sample, _FEWER), *evalset.notes)
+    return dataclasses.replace(layout.kept(evalset, items), sample=sample, notes=notes)
 
 
 def _check(option: str, value: Any) -> None:
@@ -76,9 +80,10 @@ def _queries(evalset: EvalSet, wanted: int | None) -> Positions:
 
 
 def _needed(evalset: EvalSet, queries: Positions) -> Positions:
-    """Documents that the queries' scores depend on by name: judged, or left out of a query's own ranking."""
+    """Documents that the queries' scores depend on by name: judged, candidates, left out of a query's own ranking."""
     judged = evalset.qrels.document[np.isin(evalset.qrels.query, queries)]
-    named = np.union1d(judged, own_documents(evalset)[queries])
+    candidates = [rows[queries].ravel() for rows in evalset.targets.values()]
+    named = np.unique(np.concatenate([judged, own_documents(evalset)[queries], *candidates]))
     return named[named >= 0].astype(np.int64)
 
 
@@ -110,8 +115,13 @@ def _reindexed(qrels: Qrels, queries: Positions, documents: Positions) -> Qrels:
     """The judgements of the kept queries by their new positions (ascending old ones); a dangling -1 stays."""
     rows = np.isin(qrels.query, queries)
     query, document, grade = (column[rows] for column in qrels)
-    moved = np.where(document < 0, -1, np.searchsorted(documents, document))
-    return Qrels(np.searchsorted(queries, query).astype(np.int32), moved.astype(np.int32), grade)
+    return Qrels(np.searchsorted(queries, query).astype(np.int32), _moved(document, documents), grade)
+
+
+def _moved(positions: Ints, documents: Positions) -> Ints:
+    """Positions among the kept documents; -1 stays."""
+    moved: Ints = np.where(positions < 0, -1, np.searchsorted(documents, positions)).astype(np.int32)
+    return moved
 
 
 def _described(evalset: EvalSet, queries: int, documents: int) -> str:
@@ -123,9 +133,9 @@ def _described(evalset: EvalSet, queries: int, documents: int) -> str:
     return ", ".join(parts)
 
 
-def _mark(sample: str) -> Note:
+def _mark(sample: str, effect: str = _EFFECT) -> Note:
     message = f"only {sample} were used; what else was found in this set is said of all of it"
-    return Note("sub-sampled", "warning", "", message, _EFFECT, "Run again without limit_queries and limit_docs.")
+    return Note("sub-sampled", "warning", "", message, effect, "Run again without limit_queries and limit_docs.")
 
 
 def _over(needed: int, wanted: int) -> tuple[Note, ...]:

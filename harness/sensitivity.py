@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.policy import AT_MOST, Policy
+from harness.policy import AT_MOST, Policy, set_weights
 from harness.ruling import Field, Verdict, rule
 
 Change = dict[str, Any]
@@ -22,12 +22,15 @@ _NAMES = {
 }
 
 
-def changes(field: Field, verdict: Verdict, policy: Policy, tasks: tuple[str, ...]) -> list[Change]:
-    """One row for each assumption, everything else as decided: `if`, `then` (a label) and whether the pick changes."""
+def changes(field: Field, verdict: Verdict, policy: Policy, evalsets: Mapping[str, Any]) -> list[Change]:
+    """One row for each assumption, everything else as decided: `if`, `then` (a label) and whether the pick changes.
+
+    evalsets: type and weight of the field's sets, in their order.
+    """
     return [
         *_margins(field, verdict, policy),
         *_limits(field, verdict, policy),
-        *_left_out(field, verdict, policy, tasks),
+        *_left_out(field, verdict, policy, evalsets),
     ]
 
 
@@ -74,16 +77,18 @@ def _under(costs: Mapping[str, float | None], key: str, value: float) -> bool:
     return mine is not None and mine < value
 
 
-def _left_out(field: Field, verdict: Verdict, policy: Policy, tasks: tuple[str, ...]) -> list[Change]:
-    if len(tasks) < 2:
+def _left_out(field: Field, verdict: Verdict, policy: Policy, evalsets: Mapping[str, Any]) -> list[Change]:
+    """What remains is weighed anew: the other sets of a category take over its weight."""
+    if len(evalsets) < 2:
         return []
     found = []
-    for left, task in enumerate(tasks):
-        kept = [i for i in range(len(tasks)) if i != left]
+    for left, task in enumerate(evalsets):
+        kept = [i for i in range(len(evalsets)) if i != left]
         fewer = field._replace(
             sets=tuple(field.sets[i] for i in kept),
-            weights=tuple(field.weights[i] for i in kept),
+            weights=tuple(set_weights(policy, {t: e for t, e in evalsets.items() if t != task}).values()),
             guarded=tuple(field.guarded[i] for i in kept),
+            scored=tuple(field.scored[i] for i in kept),
         )
         again = rule(fewer, policy, policy.draws, policy.seed)
         found.append(_change(field, f"eval set {task} left out", again.pick, verdict.pick))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-
 from harness.codes import coded, operand
 from harness.parts import name_of
 from harness.protocols import Encoder, FittedQuantizer, FittedReduction, Pooling, Searcher, VectorSource
 from harness.ranking import blocks, check_finite
-from harness.types import EvalSet, Floats, Inapplicable, Role, Similarity
+from harness.types import NO_QRELS, EvalSet, Floats, HarnessError, Inapplicable, Role, Similarity, Texts
 
 
 class Space(Protocol):
@@ -46,9 +44,28 @@ def prepared(retriever: object, evalset: EvalSet, source: VectorSource) -> Searc
     if evalset.searched:
         found: Searcher = retriever.prepare(evalset, source)  # type: ignore[attr-defined]
         return found
+    return _embedding(retriever, evalset.type).embed(evalset, source)
+
+
+def space_for(retriever: object, texts: Sequence[str], source: VectorSource) -> Space:
+    """A candidate's `Space` without an eval set, fitted on texts such as it will hold, read as documents.
+
+    HarnessError without texts: fitted on what it is asked for, call by call, a text's vector would depend on the batch.
+    """
+    if not texts:
+        raise HarnessError("no texts to fit on: give some of the kind that this candidate will hold, all at once")
+    documents = Texts(tuple(str(i) for i in range(len(texts))), tuple(texts))
+    evalset = EvalSet("given texts", "retrieval", documents, Texts((), ()), NO_QRELS)
+    return _embedding(retriever, "a space").embed(evalset, source)
+
+
+def _embedding(retriever: object, what: str) -> Embedding:
     if not isinstance(retriever, Embedding):
-        raise Inapplicable(f"{evalset.type} compares vectors of single texts; {name_of(retriever)} has none")
-    return retriever.embed(evalset, source)
+        raise Inapplicable(
+            f"{what} compares vectors of single texts; {name_of(retriever)} has none. Take a model that gives one "
+            "vector a text, without chunking and without a second stage"
+        )
+    return retriever
 
 
 class FittedSpace:
@@ -74,10 +91,9 @@ class FittedSpace:
         found = operand(rows, self.reduction, self.similarity)
         if role == "query":
             return self.quantizer.query(found)
-        result = np.empty(found.shape, dtype=np.float32)
         for block in blocks(len(found)):
-            result[block] = self.quantizer.decode(self.quantizer.encode(found[block]))
-        return result
+            found[block] = self.quantizer.decode(self.quantizer.encode(found[block]))
+        return found
 
 
 def stored_bytes(quantizer: FittedQuantizer, documents: Floats) -> dict[str, float]:

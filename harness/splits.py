@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from harness.reading import Table, extension, listing, open_table, shown, stem
+from harness.reading import EXTENSIONS, Table, extension, listing, open_table, pick, shown, stem
+from harness.saved import is_saved, saved_parts, saved_table
 from harness.types import NO_QRELS, EvalSet, HarnessError, Note, Qrels, Texts
 
 
@@ -62,11 +63,23 @@ def splits_of(path: Path) -> Splits:
     """A table, a folder of tables named after their split, or a dataset that `datasets.save_to_disk` wrote."""
     if path.is_file():
         return Splits(shown(path), {}, lambda: open_table(path))
-    tables = {stem(p): p for p in sorted(path.iterdir()) if p.is_file() and extension(p)} if path.is_dir() else {}
-    if not tables:
+    if is_saved(path):
+        return _saved(path)
+    names = sorted({stem(p) for p in path.iterdir() if p.is_file() and extension(p)}) if path.is_dir() else []
+    if not names:
         raise HarnessError(f"{shown(path)} has no table such as test.jsonl; {listing(path)}.")
-    return Splits(shown(path), {name: _opener(file) for name, file in tables.items()})
+    return Splits(shown(path), {name: _opener(path, name) for name in names})
 
 
-def _opener(file: Path) -> Callable[[], Table]:
-    return lambda: open_table(file)
+def _opener(folder: Path, name: str) -> Callable[[], Table]:
+    return lambda: open_table(pick(folder, [name + kind for kind in EXTENSIONS]))
+
+
+def _saved(folder: Path) -> Splits:
+    parts = saved_parts(folder)
+    opened = {name: _saved_opener(folder, name, rows) for name, rows in parts.items()}
+    return Splits(shown(folder), {}, opened[""]) if "" in opened else Splits(shown(folder), opened)
+
+
+def _saved_opener(folder: Path, name: str, rows: Any) -> Callable[[], Table]:
+    return lambda: saved_table(folder, name, rows)

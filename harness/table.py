@@ -118,6 +118,7 @@ def _row(sweep: Sweep, variant: Mapping[str, Any], floats: Mapping[str, Any]) ->
     return row | _speeds(sweep, variant)
 
 
+_TOP = 10
 _LABELS = ("model", "retriever", "pooling", "dim", "quantization", "index")
 _MORE_LABELS = ("reduction", "prompt", "chunking")
 
@@ -127,15 +128,17 @@ def _speeds(sweep: Sweep, variant: Mapping[str, Any]) -> Row:
     taken = {kind: record for kind, record in known.items() if record.status == "ok"}
     speeds = _rates([taken.get(kind) for kind in variant["timings"] if kind.startswith("index")])
     expected = [kind for kind in variant["timings"] if kind.startswith(("search", "encode"))]
-    if "search" in taken and set(expected) <= set(taken):
+    if expected and set(expected) <= set(taken):  # a set that is not searched has no search to time
         parts = {kind: np.asarray(taken[kind].arrays["seconds"]) for kind in expected}
         calls = min(seconds.shape[1] for seconds in parts.values())  # a slow stage was given fewer
         speeds |= latency(sum(seconds[:, :calls] for seconds in parts.values()))  # type: ignore[arg-type]
         encoding = [_ms(seconds) for kind, seconds in parts.items() if kind != "search"]
-        speeds |= {"search_p50_ms": _ms(parts["search"])} | ({"encode_p50_ms": sum(encoding)} if encoding else {})
-        speeds["stages_p50_ms"] = _stages(encoding, taken["search"])
+        speeds |= {"encode_p50_ms": sum(encoding)} if encoding else {}
         speeds["first_query_ms"] = sum(float(taken[kind].values["first_ms"]) for kind in expected)
-        speeds["index_build_s"] = taken["search"].values.get("index_build_s")
+        speeds["stages_p50_ms"] = _stages(encoding, taken.get("search"))
+        if "search" in taken:
+            speeds["search_p50_ms"] = _ms(parts["search"])
+            speeds["index_build_s"] = taken["search"].values.get("index_build_s")
         speeds.pop("samples")
     return speeds
 
@@ -144,9 +147,9 @@ def _ms(seconds: Any) -> float:
     return float(np.median(seconds) * 1000)
 
 
-def _stages(encoding: Sequence[float], search: Record) -> str:
+def _stages(encoding: Sequence[float], search: Record | None) -> str:
     """`encode 8.31 + search 0.42`: the typical milliseconds of each stage of a query."""
-    named = ({"encode": sum(encoding)} if encoding else {}) | stages(search)
+    named = ({"encode": sum(encoding)} if encoding else {}) | (stages(search) if search else {})
     return " + ".join(f"{name} {ms:.3g}" for name, ms in named.items())
 
 
@@ -187,7 +190,8 @@ def _overlap(record: Record, reference: Any) -> float | None:
     """Mean share of the float ranking's first ten that this ranking's first ten hold."""
     if reference is None or "top" not in record.arrays:
         return None
-    wanted = reference >= 0
-    found = (reference[:, :, None] == record.arrays["top"][:, None, :]).any(axis=2) & wanted
+    first, own = reference[:, :_TOP], record.arrays["top"][:, :_TOP]
+    wanted = first >= 0
+    found = (first[:, :, None] == own[:, None, :]).any(axis=2) & wanted
     asked = wanted.any(axis=1)
     return float(np.mean(found[asked].sum(axis=1) / wanted[asked].sum(axis=1))) if asked.any() else None

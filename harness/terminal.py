@@ -14,17 +14,19 @@ from harness.launch import shipped, yamls
 from harness.progress import spoken
 from harness.table import KEYS, MORE, Row
 from harness.types import EvalSet, HarnessError, Note
-from harness.wording import metric, set_name
+from harness.wording import counted, metric, set_name
 
 _TEXT_COLUMNS = {
     "task": "eval set", "model": "model", "retriever": "retriever", "pooling": "pooling", "dim": "dim",
     "quantization": "quant.", "index": "index", "reduction": "reduction", "prompt": "prompt", "chunking": "chunking",
-    "device": "device", "batch_size": "batch", "ndcg_at_10": "nDCG@10", "recall_at_10": "R@10",
+    "device": "device", "batch_size": "batch", "main": "metric", "main_score": "score",
+    "ndcg_at_10": "nDCG@10", "recall_at_10": "R@10",
     "recall_at_100": "R@100", "mrr_at_10": "MRR@10", "map_at_100": "MAP@100", "judged_at_10": "judged",
     "overlap_at_10": "overlap", "query_p50_ms": "p50 ms", "query_p95_ms": "p95 ms", "docs_per_s": "docs/s",
     "bytes_per_doc": "B/doc", "status": "status",
 }  # fmt: skip
 _WHERE_THEY_VARY = ("retriever", "index", "reduction", "prompt", "chunking", "device")
+_PUBLISHED = 3  # shown at the end of a run
 _GUARDED = ("=", "+", "-", "@")
 
 
@@ -57,16 +59,16 @@ def _frame(rows: Sequence[Row], form: str, path: Path | None) -> str:
 
     frame = pd.DataFrame([{k: row[k] for k in KEYS + MORE} for row in rows], columns=list(KEYS + MORE))
     frame["warnings"] = ["; ".join(w) for w in frame["warnings"]]
-    frame["dim"] = frame["dim"].astype(str)
+    frame["dim"] = [None if row["dim"] is None else str(row["dim"]) for row in rows]
     frame = frame.astype({"batch_size": "Int64", "queries": "Int64"})  # whole numbers also beside cells without one
     if form == "parquet":
         frame.to_parquet(path)
         return ""
-    text = frame.map(_guarded).to_csv(path, index=False)
+    text = frame.map(guarded).to_csv(path, index=False)
     return (text or "").rstrip("\n")
 
 
-def _guarded(value: Any) -> Any:
+def guarded(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula gets a quote in front; numbers never do."""
     if not isinstance(value, str) or value in ("", "-"):
         return value
@@ -75,7 +77,9 @@ def _guarded(value: Any) -> Any:
 
 
 def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    shown = [k for k in _TEXT_COLUMNS if _tells(k, [row[k] for row in rows])]
+    elsewhere = all(row["main"] in _TEXT_COLUMNS for row in rows if row["main_score"] is not None)
+    named = [k for k in _TEXT_COLUMNS if not (elsewhere and k in ("main", "main_score"))]
+    shown = [k for k in named if _tells(k, [row[k] for row in rows])]
     return [_TEXT_COLUMNS[k] for k in shown], [[_cell(k, row) for k in shown] for row in rows]
 
 
@@ -95,6 +99,8 @@ def _cell(key: str, row: Row) -> str:
         return ""
     if key == "task":
         value = set_name(str(value), row["sample"])
+    if key == "main":
+        value = metric(value)
     if isinstance(value, float):
         if key in ("docs_per_s", "bytes_per_doc"):
             return f"{value:.0f}"
@@ -131,8 +137,10 @@ def _markdown(rows: Sequence[Row]) -> str:
     )
 
 
-def summary(outcome: Any, decision: Mapping[str, Any], paths: Sequence[Path], words: str) -> str:
-    """The end of a run: counts, the candidates that matter, the pick, failures with the retry command, paths."""
+def summary(
+    outcome: Any, decision: Mapping[str, Any], paths: Sequence[Path], words: str, published: Sequence[Row] = ()
+) -> str:
+    """The end of a run: counts, the candidates that matter, the pick, what others published, failures, paths."""
     counts = f"{outcome.done} done, {outcome.failed} failed, {outcome.skipped} skipped"
     work = f"{outcome.computed} computed, {outcome.encoded} texts encoded" if outcome.computed else "nothing computed"
     failed = _lost([c for c in decision["candidates"] if c["score"] is None])
@@ -145,10 +153,41 @@ def summary(outcome: Any, decision: Mapping[str, Any], paths: Sequence[Path], wo
         [
             f"Sweep {outcome.folder.name} finished in {spoken(outcome.seconds)}: {counts} ({work})",
             decision_text(decision),
+            *_summary_lines(decision["summary"]),
+            *_published(published, decision["sweep"]),
             *failed,
             *where,
         ]
     )
+
+
+def _summary_lines(found: Mapping[str, Any]) -> list[str]:
+    """Who leads over all tasks, and what to mind about it; nothing where there is one eval set."""
+    if not found:
+        return []
+    tasks, types = sum(map(len, found["types"].values())), len(found["types"])
+    leads = [_lead(found["lines"], key, name) for key, name in (("mean_task", "by task"), ("mean_type", "by type"))]
+    means = "".join(f"mean {lead}, " for lead in leads if lead)
+    over = f"{counted(tasks, 'task')} of {counted(types, 'type')}"
+    lines = [f"Summary    {over}: {means}Borda rank 1 {found['lines'][0]['label']}"]
+    return lines + ([f"           {'; '.join(found['warnings'])}"] if found["warnings"] else [])
+
+
+def _published(rows: Sequence[Row], sweep: str) -> list[str]:
+    """The best published results on each public set, which were not measured here and decide nothing."""
+    lines = []
+    for task in dict.fromkeys(row["task"] for row in rows):
+        own = [row for row in rows if row["task"] == task]
+        best = ", ".join(f"{row['model']} {row['main_score']:.4f}" for row in own[:_PUBLISHED])
+        more = f" and {len(own) - _PUBLISHED} more: harness table {sweep}" if len(own) > _PUBLISHED else ""
+        lines.append(f"Published  {task}: {best}{more} (not run here, never decided on)")
+    return lines
+
+
+def _lead(lines: Sequence[Mapping[str, Any]], key: str, name: str) -> str:
+    known = [line for line in lines if line[key] is not None]
+    best = max(known, key=lambda line: line[key], default=None)
+    return f"{name} {best[key]:.4f} {best['label']}" if best else ""
 
 
 def _lost(entries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -202,11 +241,10 @@ def _entry(c: Mapping[str, Any], decision: Mapping[str, Any]) -> list[str]:
 
 def findings(evalset: EvalSet, notes: Sequence[Note], unchecked: Sequence[str]) -> str:
     """The data doctor's findings: errors, then warnings, then information, and what was not checked."""
+    from harness.validate import headline
+
     order = {"error": 0, "warning": 1, "info": 2}
-    lines = [
-        f"{evalset.name}: {len(evalset.documents)} documents, {len(evalset.queries)} queries, "
-        f"{len(evalset.qrels.grade)} judgements"
-    ]
+    lines = [f"{evalset.name}: {headline(evalset)}"]
     for note in sorted(notes, key=lambda n: order.get(n.level, 3)):
         lines.append(f"{note.level:8} {note.code}{' at ' + note.place if note.place else ''}: {note.message}")
         lines += [f"         effect: {note.effect}"] if note.effect else []

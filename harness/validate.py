@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from math import ceil, log2, sqrt
+from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
+from harness.evalsets import load, open_evalset
+from harness.flaws import search_findings
+from harness.manifests import TYPES
+from harness.parts import did_you_mean, find
+from harness.splits import Layout
+from harness.types import EvalSet, HarnessError, Note
 
-from harness.duplicates import near_duplicates
-from harness.types import EvalSet, Note, Texts
+_ITEMS = {
+    "reranking": "queries", "sts": "pairs", "pair_classification": "pairs", "bitext": "sentences",
+    "classification": "test texts", "clustering": "texts", "summarization": "texts",
+}  # fmt: skip
+_SHARES = ("bitext", "classification")  # an item is right or wrong
 
-K = 10
-RECALL_K = 100
-# Spread of per-query nDCG@10 differences between two models, measured on Cranfield (method.md, Statistics).
-ASSUMED_SD = 0.20
-_COPY_WORDS = 4
+
+def opened(name: str, kind: str, folders: Sequence[Path]) -> EvalSet:
+    """The eval set behind a task name, a manifest or its folder, or data without one whose task type is `kind`.
+
+    Data without a manifest and without a `kind` is read as retrieval; where that fails, the HarnessError says that the
+    type can be named.
+    """
+    path = Path(name)
+    if kind and kind not in TYPES:
+        raise HarnessError(f"--type {kind} is no task type. {did_you_mean(kind, TYPES)}")
+    manifest = path / "task.yaml"
+    bare = path.exists() and not manifest.is_file() and path.suffix not in (".yaml", ".yml")
+    if kind and not bare:
+        raise HarnessError(f"{name}: --type is for data without a manifest; here the manifest says it.")
+    if kind:
+        return load({"name": path.name, "path": str(path.absolute()), "type": kind}, path.absolute())
+    try:
+        return open_evalset(str(manifest) if manifest.is_file() else name, folders)
+    except HarnessError as error:
+        if not bare:
+            raise
+        others = ", ".join(one for one in TYPES if one != "retrieval")
+        raise HarnessError(f"{error} (read as retrieval; for another type say --type: {others})") from error
 
 
 def validate(evalset: EvalSet) -> tuple[Note, ...]:
@@ -25,271 +48,62 @@ def validate(evalset: EvalSet) -> tuple[Note, ...]:
 
     A finding of the reader that a check makes again, with its effect, appears once and keeps the reader's place.
     """
-    study = _Study(evalset)
-    if not study.graded:
-        message = "no query has a relevant document: no judgement has a grade above 0"
-        return (*evalset.notes, Note("no-relevant", "error", "", message, "no score exists", "Check the grades."))
-    found = [note for check in _CHECKS for note in check(study)]
+    found = _found(evalset)
     places = {note.code: note.place for note in evalset.notes if note.place}
     own = {note.code for note in found}
     front = [note for note in evalset.notes if note.code not in own]
     return (*front, *(note._replace(place=note.place or places.get(note.code, "")) for note in found))
 
 
-def unchecked() -> tuple[str, ...]:
+def _found(evalset: EvalSet) -> list[Note]:
+    judged = search_findings(evalset) if evalset.searched else []
+    if evalset.type == "retrieval" or any(note.level == "error" for note in judged):
+        return judged
+    layout: Layout = find("layouts", evalset.type)()
+    return [*judged, *layout.findings(evalset), _count(evalset)]
+
+
+def _count(evalset: EvalSet) -> Note:
+    """How many items there are; what they can tell depends on the candidates, whose differences are not known here."""
+    items, what = evalset.scored, _ITEMS[evalset.type]
+    step = f"one more that is right adds {1 / items:.4f} to the accuracy; " if evalset.type in _SHARES else ""
+    effect = f"{step}which difference is seen depends on how candidates differ; each comparison of a run says it"
+    return Note("power", "info", "", f"{items} {what} are scored", effect, count=items)
+
+
+def headline(evalset: EvalSet) -> str:
+    """How much there is of what, by the type of the set."""
+    queries, documents = len(evalset.queries), len(evalset.documents)
+    judged, targets = len(evalset.qrels.grade), evalset.targets
+    if evalset.type == "classification":
+        return f"{queries} test texts, {documents} training texts, {_classes(evalset)} labels"
+    if evalset.type == "clustering":
+        levels = targets["label"].shape[1]
+        return f"{documents} texts, {_classes(evalset)} labels" + (f" on {levels} levels" if levels > 1 else "")
+    return {
+        "retrieval": f"{documents} documents, {queries} queries, {judged} judgements",
+        "reranking": f"{queries} queries, {documents} candidates, {judged} judgements",
+        "bitext": f"{queries} sentences, {documents} to find their translations among",
+        "summarization": f"{evalset.scored if targets else 0} texts, {queries} machine and {documents} human summaries",
+    }.get(evalset.type, f"{queries} pairs")
+
+
+def _classes(evalset: EvalSet) -> str:
+    """How many labels occur, level by level."""
+    levels = evalset.targets["label"].reshape(len(evalset.targets["label"]), -1).T
+    return ", ".join(str(len({*level.tolist()} - {-1})) for level in levels)
+
+
+def unchecked(evalset: EvalSet | None = None) -> tuple[str, ...]:
     """What `validate` does not look at, in words for the end of its output."""
-    return (
-        "whether the texts are in the declared languages",
+    searched = (
         "holes: relevant documents that nobody judged, and labels that favour the engine that found them",
-        "whether a model saw this set in its training: it depends on the model and is in each record",
-        "texts over a model's token limit: it depends on the model and is in each record",
         "whether all queries follow one template",
     )
-
-
-@dataclass(frozen=True)
-class _Study:
-    """An eval set with what several checks need; computed once."""
-
-    evalset: EvalSet
-
-    @cached_property
-    def graded(self) -> dict[int, list[tuple[int, int]]]:
-        """Query position -> (document position or -1, positive grade), for queries with a relevant document."""
-        found: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for query, document, grade in zip(*(column.tolist() for column in self.evalset.qrels), strict=True):
-            if grade > 0:
-                found[query].append((document, grade))
-        return dict(found)
-
-    @cached_property
-    def judged(self) -> set[int]:
-        return set(self.evalset.qrels.query.tolist())
-
-    @cached_property
-    def documents(self) -> list[str]:
-        return [folded(text) for text in self.evalset.documents.texts]
-
-    @cached_property
-    def queries(self) -> list[str]:
-        return [folded(text) for text in self.evalset.queries.texts]
-
-
-def folded(text: str) -> str:
-    """Text as compared here: case folded, runs of white space as one space."""
-    return " ".join(text.casefold().split())
-
-
-def ndcg(gains: Sequence[int], ideal: Iterable[int], k: int = K) -> float:
-    """nDCG@k of the grades of a ranking against all positive grades of its query; linear gains, as trec_eval."""
-    return _dcg(gains[:k]) / _dcg(sorted(ideal, reverse=True)[:k])
-
-
-def _dcg(gains: Sequence[float]) -> float:
-    return sum(gain / log2(rank + 2) for rank, gain in enumerate(gains))
-
-
-def _dangling(study: _Study) -> Iterator[Note]:
-    documents, qrels = study.evalset.documents, study.evalset.qrels
-    count = int(np.count_nonzero(qrels.document < 0))
-    if not count:
-        return
-    best, recall = [], []
-    for judged in study.graded.values():
-        there = sorted((grade for document, grade in judged if document >= 0), reverse=True)
-        best.append(ndcg(there, [grade for _, grade in judged]))
-        recall.append(len(there) / len(judged))
-    known = next((n.message for n in study.evalset.notes if n.code == "dangling-judgements"), "")
-    message = known or f"{count} judgements name documents that the corpus of {len(documents)} lacks"
-    effect = f"best reachable nDCG@{K} {np.mean(best):.4f}, recall at most {np.mean(recall):.4f}"
-    fix = "Add the documents to the corpus, or remove the judgements."
-    yield Note("dangling-judgements", "warning", "", message, effect, fix, count)
-
-
-def _identical(study: _Study) -> Iterator[Note]:
-    groups: dict[str, list[int]] = defaultdict(list)
-    for position, text in enumerate(study.documents):
-        groups[text].append(position)
-    copies = [group for text, group in groups.items() if text and len(group) > 1]
-    if copies:
-        count, ids = sum(len(group) - 1 for group in copies), study.evalset.documents.ids
-        named = f'"{ids[copies[0][1]]}" that of "{ids[copies[0][0]]}"'
-        message = f"{count} of {len(ids)} documents repeat the text of another, such as {named}"
-        effect = _copy_effect(study, {member: set(group) for group in copies for member in group})
-        fix = "Remove the copies, or judge every copy alike."
-        yield Note("identical-documents", "warning", "", message, effect, fix, count)
-
-
-def _copy_effect(study: _Study, twins: Mapping[int, set[int]]) -> str:
-    """What twins that are not judged relevant cost a perfect ranking, when each comes before its relevant twin."""
-    worst, hit = [], 0
-    for judged in study.graded.values():
-        relevant, seen, gains = {document for document, _ in judged}, set[int](), list[int]()
-        for document, grade in sorted(judged, key=lambda pair: -pair[1]):
-            ahead = twins.get(document, set()) - relevant - seen
-            seen |= ahead
-            gains += [0] * len(ahead) + [grade]
-        hit += bool(seen)
-        worst.append(ndcg(gains, [grade for _, grade in judged]))
-    if not hit:
-        return "none: the twins of relevant documents are relevant too"
-    lowest = f"a perfect ranking may get nDCG@{K} {np.mean(worst):.4f}"
-    return f"{hit} of {len(worst)} scored queries have a relevant document whose twin is not: {lowest}"
-
-
-def _near(study: _Study) -> Iterator[Note]:
-    pairs, compared = near_duplicates(study.documents)
-    total, ids = len(study.documents), study.evalset.documents.ids
-    if not pairs:
-        return
-    twins: dict[int, set[int]] = defaultdict(set)
-    for one, other in pairs:
-        twins[one].add(other)
-        twins[other].add(one)
-    named = f'"{ids[pairs[0][0]]}" and "{ids[pairs[0][1]]}"'
-    sampled = f" (a sample of {compared} of {total} documents was compared)" if compared < total else ""
-    message = f"{len(pairs)} pairs of documents share 80% of their word triples, such as {named}{sampled}"
-    fix = "Merge them, or judge both alike."
-    yield Note("near-duplicates", "warning", "", message, _copy_effect(study, twins), fix, len(pairs))
-
-
-def _empty(study: _Study) -> Iterator[Note]:
-    blank = {position for position, text in enumerate(study.documents) if not text}
-    if blank:
-        hit = sum(any(document in blank for document, _ in judged) for judged in study.graded.values())
-        effect = f"{hit} of {len(study.graded)} scored queries have an empty document among their relevant ones"
-        yield _no_text(study, "documents", sorted(blank), effect)
-    silent = [position for position, text in enumerate(study.queries) if not text]
-    if silent:
-        hit = sum(position in study.graded for position in silent)
-        effect = f"{hit} of {len(study.graded)} scored queries ask nothing; their scores are chance"
-        yield _no_text(study, "queries", silent, effect)
-
-
-def _no_text(study: _Study, what: str, empty: Sequence[int], effect: str) -> Note:
-    parts = study.evalset.documents if what == "documents" else study.evalset.queries
-    message = f"{len(empty)} of {len(parts)} {what} have no text: {_named(parts, empty)}"
-    return Note(f"empty-{what}", "warning", "", message, effect, "Fill in the text, or remove them.", len(empty))
-
-
-def _named(parts: Texts, positions: Sequence[int]) -> str:
-    more = " ..." if len(positions) > 3 else ""
-    return ", ".join(f'"{parts.ids[i]}"' for i in positions[:3]) + more
-
-
-def _unanswered(study: _Study) -> Iterator[Note]:
-    queries, scored = study.evalset.queries, len(study.graded)
-    unjudged = [i for i in range(len(queries)) if i not in study.judged]
-    barren = [i for i in range(len(queries)) if i not in study.graded]
-    effect = f"left out: scores are means over {scored} of {len(queries)} queries"
-    if unjudged:
-        message = f"{len(unjudged)} queries have no judgement: {_named(queries, unjudged)}"
-        fix = "Judge documents for them, or remove them."
-        yield Note("queries-without-judgements", "warning", "", message, effect, fix, len(unjudged))
-    if barren:
-        message = f"{len(barren)} queries have no relevant document: {_named(queries, barren)}"
-        fix = "Judge a relevant document for them, or remove them."
-        yield Note("queries-without-relevant", "warning", "", message, effect, fix, len(barren))
-
-
-def _copied(study: _Study) -> Iterator[Note]:
-    """Queries that are documents, and queries that stand word for word in a document that answers them."""
-    queries, documents, own = study.evalset.queries, study.evalset.documents, study.evalset.exclude_self
-    at = {text: position for position, text in enumerate(study.documents) if text}
-    equal = [(q, at[text]) for q, text in enumerate(study.queries) if text in at]
-    equal = [(q, d) for q, d in equal if not (own and queries.ids[q] == documents.ids[d])]
-    if equal:
-        hits = sum(d in dict(study.graded.get(q, ())) for q, d in equal)
-        wrong = sum(q in study.graded for q, _ in equal) - hits
-        message = f"{len(equal)} of {len(queries)} queries have the text of a document: "
-        message += _named(queries, [q for q, _ in equal])
-        effect = f"{hits} are answered by their own copy; for {wrong} a copy that is not relevant ranks first"
-        fix = "Remove the copies, or set exclude_self: true where the ids agree."
-        yield Note("query-equals-document", "warning", "", message, effect, fix, len(equal))
-    inside = [q for q, judged in study.graded.items() if _stands_in(study, q, [d for d, _ in judged if d >= 0])]
-    if inside:
-        share = len(inside) / len(study.graded)
-        message = f"{len(inside)} of {len(queries)} queries stand word for word in a relevant document: "
-        message += _named(queries, inside)
-        effect = f"{share:.1%} of the scored queries are found by matching words; the score favours BM25"
-        fix = "Rewrite them in words of your users."
-        yield Note("query-copied", "warning", "", message, effect, fix, len(inside))
-
-
-def _stands_in(study: _Study, query: int, documents: Iterable[int]) -> bool:
-    text = study.queries[query]
-    return text.count(" ") >= _COPY_WORDS - 1 and any(
-        text != study.documents[d] and f" {text} " in f" {study.documents[d]} " for d in documents
+    plain = ("whether labels are right: who made them, and whether people agree",)
+    return (
+        "whether the texts are in the declared languages",
+        *(searched if evalset is None or evalset.searched else plain),
+        "whether a model saw this set in its training: it depends on the model and is in each record",
+        "texts over a model's token limit: it depends on the model and is in each record",
     )
-
-
-def _repeated(study: _Study) -> Iterator[Note]:
-    groups: dict[str, list[int]] = defaultdict(list)
-    for query in sorted(study.graded):
-        groups[study.queries[query]].append(query)
-    unlike = [g for g in groups.values() if len({tuple(sorted(study.graded[q])) for q in g}) > 1]
-    if not unlike:
-        return
-    lost = sum(len(group) - _best_together(study, group) for group in unlike)
-    count, queries = sum(map(len, unlike)), study.evalset.queries
-    message = f"{count} of {len(queries)} queries share their text with another but not its labels: "
-    message += _named(queries, [query for group in unlike for query in group])
-    effect = f"one ranking cannot please both: best reachable nDCG@{K} {1 - lost / len(study.graded):.4f}"
-    fix = "Give equal queries the same judgements, or keep one of them."
-    yield Note("duplicate-queries", "warning", "", message, effect, fix, count)
-
-
-def _best_together(study: _Study, group: Iterable[int]) -> float:
-    """The highest sum of nDCG@10 that one ranking gives these queries: documents by their summed normalised gain."""
-    gains: dict[int, float] = defaultdict(float)
-    for query in group:
-        ideal = _dcg(sorted((grade for _, grade in study.graded[query]), reverse=True)[:K])
-        for document, grade in study.graded[query]:
-            gains[document] += grade / ideal if document >= 0 else 0.0
-    return _dcg(sorted(gains.values(), reverse=True)[:K])
-
-
-def _grades(study: _Study) -> Iterator[Note]:
-    found = Counter(study.evalset.qrels.grade.tolist())
-    positive = sorted(grade for grade in found if grade > 0)
-    if len(positive) == 1:
-        message = f"all {found[positive[0]]} relevant documents have grade {positive[0]}" + (
-            "" if len(found) > 1 else "; no document is judged irrelevant"
-        )
-        effect = "nDCG cannot tell a good answer from a passable one"
-        yield Note("unused-grades", "info", "", message, effect, "Grade answers 1 to 3 where they differ.", 1)
-    unused = sorted(set(range(1, positive[-1])) - set(positive))
-    if unused:
-        message = f"grades {', '.join(map(str, positive))} are used, {', '.join(map(str, unused))} never"
-        effect = f"a document of grade {positive[-1]} weighs {positive[-1] / positive[0]:g} times one of {positive[0]}"
-        yield Note("unused-grades", "info", "", message, effect, "Check the scale; gains are linear.", len(unused))
-
-
-def _power(study: _Study) -> Iterator[Note]:
-    scored, total = len(study.graded), len(study.evalset.qrels.query)
-    positives = sum(map(len, study.graded.values()))
-    message = (
-        f"{scored} scored queries, {total / max(1, len(study.judged)):.1f} judgements for each judged query, "
-        f"{positives / scored:.1f} relevant documents for each scored query"
-    )
-    detectable = 2.80 * ASSUMED_SD / sqrt(scored)
-    effect = f"detectable difference in nDCG@{K}: {detectable:.3f} (80% power, 5% two-sided, assumed sd {ASSUMED_SD})"
-    needed = ceil((2.80 * ASSUMED_SD / 0.02) ** 2)
-    yield Note("power", "info", "", message, effect, f"To see 0.02, {needed} queries are needed.", scored)
-
-
-def _small(study: _Study) -> Iterator[Note]:
-    size = len(study.documents)
-    by_chance = min(1.0, RECALL_K / size)
-    if by_chance >= 0.1:
-        level = "warning" if size <= RECALL_K else "info"
-        message = f"the corpus has {size} documents"
-        effect = f"a random ranking has Recall@{RECALL_K} {by_chance:.3f} and Recall@{K} {min(1.0, K / size):.3f}"
-        fix = "Add documents that answer no query, as your real corpus has them."
-        yield Note("small-corpus", level, "", message, effect, fix, size)
-
-
-_Check = Callable[[_Study], Iterator[Note]]
-_CHECKS: tuple[_Check, ...] = (
-    _dangling, _identical, _near, _empty, _unanswered, _copied, _repeated, _grades, _power, _small,
-)  # fmt: skip

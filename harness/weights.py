@@ -127,10 +127,10 @@ class Weights(Files):
 
     def overridden(self) -> tuple[str, ...]:
         """A line for each prompt and limit that replaces the model's own."""
-        own = {role: self.own_prompt(role) for role in _ROLES}
+        own: dict[Role, str] = {role: self.own_prompt(role) for role in ("query", "document")}  # it reads no others
         found = [
             f"the {role} prompt {self.prompt(role)!r} overrides the model's own {own[role]!r}"
-            for role in _ROLES
+            for role in own
             if own[role] and self.prompt(role) != own[role]
         ]
         limit = self.own_limit()

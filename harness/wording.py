@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 ABSENT = "–"
 _METRICS = {
     "ndcg": "nDCG", "ndcg_condensed": "condensed nDCG", "recall": "Recall", "mrr": "MRR", "map": "MAP",
-    "precision": "Precision", "hit_rate": "Hit rate", "judged": "Judged",
+    "precision": "Precision", "hit_rate": "Hit rate", "judged": "Judged", "spearman": "Spearman", "pearson": "Pearson",
+    "ap": "average precision", "f1": "F1", "f1_weighted": "weighted F1", "v_measure": "V-measure", "ami": "AMI",
+}  # fmt: skip
+_SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan", "similarity")
+_SCORED = {
+    "retrieval": "query", "reranking": "query", "sts": "pair", "pair_classification": "pair", "bitext": "sentence",
+    "classification": "text", "clustering": "text", "summarization": "source text",
 }  # fmt: skip
 _LIMITS = {
     "query_p95_ms": "query p95", "bytes_per_doc": "bytes per document", "index_bytes": "index size",
@@ -63,9 +69,57 @@ def whole(value: float | None) -> str:
     return ABSENT if value is None else f"{value:,.0f}".replace(",", "\u202f")
 
 
+def plural(noun: str) -> str:
+    """Several of a thing: `candidates`, `queries`."""
+    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+
+
 def counted(count: int, noun: str) -> str:
     """A number of things: `1 candidate`, `12 candidates`."""
-    return f"{whole(count)} {noun}{'' if count == 1 else 's'}"
+    return f"{whole(count)} {noun if count == 1 else plural(noun)}"
+
+
+def category(kind: str) -> str:
+    """A task type as the field writes it: `pair classification`, `STS`."""
+    return {"sts": "STS", "bitext": "bitext mining"}.get(kind, kind.replace("_", " "))
+
+
+def searched(kind: str) -> bool:
+    """Whether sets of a task type rank documents; only those have judged documents and a search that takes time."""
+    return _SCORED.get(kind) == "query"
+
+
+def item(evalsets: Mapping[str, Mapping[str, Any]]) -> str:
+    """What has a score of its own in these eval sets (as a manifest has them): `query`, `pair` ..., else `item`."""
+    nouns = {_SCORED.get(about["type"], "item") for about in evalsets.values()}
+    return nouns.pop() if len(nouns) == 1 else "item"
+
+
+def scored(evalsets: Mapping[str, Mapping[str, Any]]) -> str:
+    """How many items have a score of their own: `60 queries and 300 pairs`."""
+    counts: dict[str, int] = {}
+    for about in evalsets.values():
+        noun = _SCORED.get(about["type"], "item")
+        counts[noun] = counts.get(noun, 0) + about["scored_queries"]
+    return enumerated([counted(count, noun) for noun, count in counts.items()])
+
+
+def enumerated(parts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def held(about: Mapping[str, Any]) -> str:
+    """What an eval set of a manifest holds: `500 documents, 60 scored queries`, `300 scored pairs`."""
+    items = counted(about["scored_queries"], f"scored {_SCORED.get(about['type'], 'item')}")
+    first = "training text" if about["type"] == "classification" else "document"
+    beside = searched(about["type"]) or first != "document"
+    return f"{counted(about['documents'], first)}, {items}" if beside else items
+
+
+def latency(evalsets: Mapping[str, Mapping[str, Any]]) -> str:
+    """What a query's 95th percentile is called: where no set is searched, it is that of encoding one text."""
+    return _LIMITS["query_p95_ms"] if any(searched(e["type"]) for e in evalsets.values()) else "encoding p95"
 
 
 def size(value: float | None) -> str:
@@ -94,12 +148,26 @@ def set_name(name: str, sample: str) -> str:
 
 
 def metric(key: str) -> str:
-    """A metric key as the field writes it: `ndcg_at_10` is nDCG@10; `none` (nothing was scored) is score."""
+    """A metric key as the field writes it: `ndcg_at_10` is nDCG@10, `cosine_spearman` Spearman (cosine).
+
+    `none` (nothing was scored) is score, `max_ap` (the best of all similarities) average precision.
+    """
     name, at, k = key.partition("_at_")
+    similarity, _, measure = name.partition("_")
+    if similarity in _SIMILARITIES and measure:
+        return f"{metric(measure)} ({similarity})"
+    if similarity == "max" and measure:
+        name = measure
     if key == "none":
         return "score"
     shown = _METRICS.get(name, name.replace("_", " "))
     return f"{shown}@{k}" if at else shown
+
+
+def averaged(decision: Mapping[str, Any]) -> str:
+    """What a decision's score is: `mean nDCG@10`; of one set whose metric is no mean of items, the metric alone."""
+    sets, name = decision["evalsets"], metric(decision["metric"])
+    return f"mean {name}" if len(sets) > 1 or item(sets) == "query" else name
 
 
 def limit(key: str, value: Any = None) -> str:

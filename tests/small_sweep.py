@@ -1,6 +1,7 @@
 """A sweep of a few candidates made by hand: records with known scores, no model, no timing of anything."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,21 +45,46 @@ def small_sweep(
     tasks: Sequence[str] = ("helpdesk",),
     noise: float = 0.02,
     unplanned: Sequence[Mapping[str, Any]] = (),
+    types: Mapping[str, str] = {},  # noqa: B006  never written
 ) -> Sweep:
-    """The candidates on every eval set, each with one batch size."""
+    """The candidates on every eval set, each with one batch size; `types` are those of sets that are no retrieval.
+
+    A candidate with `words: True` has no vectors, and is skipped where they are needed.
+    """
     variants, records = [], {}
     for number, about in enumerate(found):
         for task in tasks:
-            variant, made = _one(number, about, task, queries, noise)
+            one = _one if types.get(task, "retrieval") in ("retrieval", "reranking") else _unsearched
+            variant, made = one(number, {**about, "main": MAINS[types.get(task, "retrieval")]}, task, queries, noise)
             variants.append(variant)
             records |= {record.key: record for record in made}
-    sets = {task: _about(queries) for task in tasks}
+    sets = {task: _about(queries) | {"type": types.get(task, "retrieval")} for task in tasks}
     manifest = {
         "schema": 1, "sweep": "unit", "created": "2026-03-31T10:00:00+00:00", "command": "harness run experiment=unit",
         "policy": {}, "evalsets": sets, "variants": variants, "unplanned": list(unplanned), "excluded": 0, "merged": 0,
         "machine": MACHINE, "timing": {"scenario": "quick", "repeats": 3, "calls": 20, "warmup": 10, "documents": 8},
     }  # fmt: skip
     return Sweep(Path("results/unit"), manifest, records)
+
+
+MAINS = {
+    "retrieval": "ndcg_at_10", "reranking": "map_at_1000", "sts": "cosine_spearman", "pair_classification": "max_ap",
+    "classification": "accuracy", "clustering": "v_measure", "bitext": "f1", "summarization": "cosine_spearman",
+}  # fmt: skip
+
+
+def _unsearched(
+    number: int, about: Mapping[str, Any], task: str, queries: int, noise: float
+) -> tuple[dict[str, Any], list[Record]]:
+    """As `_one`, with what there is where nothing is ranked: no judged documents, no ties, no search."""
+    variant, (quality, *taken) = _one(number, about, task, queries, noise)
+    if about.get("words"):
+        return variant, [Record(quality.key, "quality", "skipped", {}, reason="words have no vectors")]
+    kept = ("main", "main_score", about["main"], "bytes_per_doc", "index_bytes", "queries", "dimensions")
+    arrays = {about["main"]: quality.arrays[about["main"]], "top": np.empty((queries, 0), dtype=np.int32)}
+    values = {name: value for name, value in quality.values.items() if name in kept}
+    variant["timings"] = {kind: key for kind, key in variant["timings"].items() if kind != "search"}
+    return variant, [replace(quality, values=values, arrays=arrays), *(r for r in taken if r.key[0] != "s")]
 
 
 def failed(sweep: Sweep, at: int, reason: str) -> Sweep:
@@ -82,11 +108,11 @@ def _one(
     name = f"{number}-{task}"
     own = scores(about["mean"], queries, number + 1, noise)
     values = {
-        "main": "ndcg_at_10", "main_score": float(own.mean()), "ndcg_at_10": float(own.mean()), "judged_at_10": 0.9,
+        "main": about["main"], "main_score": float(own.mean()), about["main"]: float(own.mean()), "judged_at_10": 0.9,
         "ndcg_condensed_at_10": float(own.mean()), "bytes_per_doc": about["bytes"], "index_bytes": about["bytes"] * 500,
         "queries": queries, "dimensions": 768.0, "documents_cut": 0.1, "recall_at_100": 0.9,
     }  # fmt: skip
-    arrays = {"ndcg_at_10": own, "top": np.tile(np.arange(10, dtype=np.int32), (queries, 1))}
+    arrays = {about["main"]: own, "top": np.tile(np.arange(10, dtype=np.int32), (queries, 1))}
     made = [Record(f"q{name}", "quality", "ok", {}, values, arrays, provenance={"candidate": {"_target_": "x.Y"}})]
     timings = {} if about["p95"] is None else {"encode": f"e{name}", "search": f"s{name}", "index": f"i{name}"}
     if timings:

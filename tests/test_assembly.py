@@ -133,7 +133,7 @@ def test_rescoring_by_codes_names_their_quantizer_and_the_label_says_so() -> Non
 
 def test_the_prompt_option_reaches_the_encoder_and_bm25_takes_none() -> None:
     part = assembled("prompt=instruct", "instruction=Find it").part
-    assert part.encoder.prompts == {"query": "Instruct: Find it\nQuery: ", "document": ""}
+    assert part.encoder.prompts == dict.fromkeys(("query", "text"), "Instruct: Find it\nQuery: ") | {"document": ""}
     assert name_of(assembled("model=bm25", "prompt=none").part) == "bm25"
 
 

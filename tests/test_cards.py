@@ -206,3 +206,11 @@ def test_the_shipped_training_sets_and_licences_are_those_of_mteb(tmp_path: Path
     assert mistral["languages"] == ["en", "fr", "de", "it", "es"] and mistral["dims"] == 4096
     static = registered("minishlab/potion-base-8M", tmp_path)
     assert "max_tokens" not in static and registered("minishlab/potion-base-8M", tmp_path) == static
+
+
+@pytest.mark.parametrize("public", ["SciFact", "SciFact@train", "Tatoeba/deu-eng", "Tatoeba/deu-eng@dev"])
+def test_a_subset_or_split_of_a_set_that_was_trained_on_is_warned_of(public: str) -> None:
+    card = {"id": "some/model", "training_sets": ["SciFact", "Tatoeba"]}
+    name = public.partition("@")[0].partition("/")[0]
+    data = replace(evalset({"d": "text"}, {"q": "text"}, {"q": {"d": 1}}), public=public)
+    assert trained_on(card, data).startswith(f"{name} is in the training list of some/model")

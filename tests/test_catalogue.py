@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from harness.catalogue import listing
+from harness.catalogue import Wanted, benchmarks_text, listing, tasks, tasks_text
 from harness.launch import shipped
 from harness.types import HarnessError
 
@@ -80,3 +81,53 @@ def test_code_of_the_user_is_not_run_for_a_list(elsewhere: Path, monkeypatch: py
 def test_a_broken_yaml_of_the_user_does_not_spoil_the_list(elsewhere: Path, text: str) -> None:
     own(elsewhere, "model", "ours", text)
     assert "ours" in listing("models") and "bm25" in listing("models")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("registry")
+
+
+def test_public_tasks_are_listed_by_type_and_language(elsewhere: Path, kept: Path) -> None:
+    found = {one.name: one for one in tasks(kept, Wanted("retrieval", "de"))}
+    assert found["mteb/GermanDPR"].languages == ["deu"] and "helpdesk" not in found and "mteb/SciFact" not in found
+    assert all(one.type == "retrieval" and "deu" in one.languages and not one.refusal for one in found.values())
+    assert tasks(kept, Wanted("retrieval", "deu")) == list(found.values())
+    assert "helpdesk" in {one.name for one in tasks(kept, Wanted("retrieval", "eng"))}
+    text = tasks_text(kept, Wanted("retrieval", "deu"))
+    assert re.search(r"mteb/GermanDPR +retrieval +deu +ndcg_at_10 +(on the hub|here)$", text, re.M)
+
+
+def test_what_cannot_run_is_listed_on_demand_with_the_reason(elsewhere: Path, kept: Path) -> None:
+    assert "mteb/MindSmallReranking" not in tasks_text(kept, Wanted())
+    assert re.search(r"mteb/MindSmallReranking .*of its own making$", tasks_text(kept, Wanted(everything=True)), re.M)
+
+
+def test_a_benchmark_lists_its_own_tasks(elsewhere: Path, kept: Path) -> None:
+    found = tasks(kept, Wanted(benchmark="mteb/nanobeir"))
+    assert len(found) == 13 and found == tasks(kept, Wanted(benchmark="NanoBEIR"))
+    line = next(one for one in benchmarks_text(kept).splitlines() if "MTEB(eng, v2)" in one)
+    assert line.split()[0] == "mteb/mteb-eng-v2" and line.endswith("40 of 41 tasks")
+
+
+def test_lists_are_json_on_demand(elsewhere: Path, kept: Path) -> None:
+    rows = json.loads(tasks_text(kept, Wanted("summarization"), as_json=True))
+    assert {"name": "mteb/SummEval", "type": "summarization"}.items() <= next(
+        r for r in rows if "SummEval" in r["name"]
+    ).items()
+    named = {row["name"]: row for row in json.loads(benchmarks_text(kept, as_json=True))}
+    assert named["mteb/nanobeir"]["runnable"] == 13 and len(named["mteb/nanobeir"]["tasks"]) == 13
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (Wanted(type="retreival"), "type 'retreival' is not known. Did you mean retrieval"),
+        (Wanted(language="zz"), "language 'zz' is in no task"),
+        (Wanted(benchmark="nanobier"), "no benchmark 'nanobier'. Did you mean nanobeir"),
+        (Wanted("summarization", "deu", "nanobeir"), "no task is of this type, in this language and of this benchmark"),
+    ],
+)
+def test_a_list_of_nothing_is_one_line(elsewhere: Path, kept: Path, wanted: Wanted, said: str) -> None:
+    with pytest.raises(HarnessError, match=said):
+        tasks(kept, wanted)

@@ -14,6 +14,7 @@ from harness.policy import Policy, named_by, read_policy
 from harness.ruling import field_of
 from harness.sensitivity import stability
 from harness.types import HarnessError
+from tests.small_sweep import FOUR, POLICY, candidate, small_sweep
 from tests.sweeping import invented
 
 GENERATOR = np.random.default_rng(4)
@@ -65,6 +66,7 @@ def test_the_cheapest_proven_within_the_margin_of_the_best_is_picked() -> None:
         "proven": 2,
         "unfinished": 0,
         "failed": 0,
+        "inapplicable": 0,
     }
     assert found["funnel"] == counts
     assert sum(s["share"] for s in found["same_pick"]) == pytest.approx(1)
@@ -283,8 +285,119 @@ def test_a_failed_candidate_is_listed_with_its_reason_and_so_is_a_model_out_of_r
 
 
 def test_different_queries_are_refused() -> None:
-    with pytest.raises(HarnessError, match="different queries"):
+    with pytest.raises(HarnessError, match="different items"):
         decided({"large": {"a": GOOD}, "small": {"a": NEAR[:-1]}})
+
+
+# Several categories ----------------------------------------------------------------------------------------------
+
+TWO = {"b": {"type": "sts"}, "c": {"type": "sts"}}
+
+
+def test_categories_weigh_as_the_policy_says_and_their_sets_inside_them() -> None:
+    scores = {"x": {"a": GOOD, "b": WORSE, "c": WORSE}, "y": {"a": WORSE, "b": GOOD, "c": NEAR}}
+    costs = {"x": 10, "y": 10}
+    assert decided(scores, costs, about=TWO)["reference"] == "id-y", "two sets against one"
+    found = decided(scores, costs, {"category_weights": {"retrieval": 2, "sts": 1}}, about=TWO)
+    assert found["reference"] == "id-x"
+    expected = (2 * WORSE.mean() + (GOOD.mean() + NEAR.mean()) / 2) / 3
+    assert entry(found, "y")["score"] == pytest.approx(expected)
+    assert entry(found, "y")["difference"] == pytest.approx(expected - entry(found, "x")["score"])
+    assert {t: about["share"] for t, about in found["evalsets"].items()} == pytest.approx(
+        {"a": 2 / 3, "b": 1 / 6, "c": 1 / 6}
+    )
+    assert found["policy"]["category_weights"] == {"retrieval": 2.0, "sts": 1.0}
+
+
+def test_interval_and_detectable_difference_follow_the_weights_of_categories() -> None:
+    gap = np.tile([0.2, -0.2], 150)
+    scores = {"x": {"a": GOOD, "b": GOOD}, "y": {"a": GOOD + gap, "b": GOOD}}
+    light, heavy = (
+        entry(
+            decided(
+                scores, {"x": 1, "y": 1}, {"reference": "x", "category_weights": {"retrieval": w, "sts": 1}}, about=TWO
+            ),
+            "y",
+        )
+        for w in (1, 9)
+    )
+    wide = [one["interval"][1] - one["interval"][0] for one in (light, heavy)]
+    assert wide[1] / wide[0] == pytest.approx(0.9 / 0.5)
+    assert heavy["detectable"] / light["detectable"] == pytest.approx(0.9 / 0.5)
+
+
+def test_a_set_left_out_leaves_its_weight_to_its_category() -> None:
+    """Without b, c alone stands for half the score; with b's weight gone, a would stand for two thirds."""
+    scores = {"x": {"a": GOOD, "b": GOOD, "c": GOOD}, "y": {"a": GOOD - 0.03, "b": GOOD + 0.05, "c": GOOD - 0.008}}
+    found = decided(
+        scores, {"x": 100, "y": 10}, {"reference": "x", "category_weights": {"retrieval": 1, "sts": 1}}, about=TWO
+    )
+    rows = {c["if"]: c for c in found["changes"]}
+    assert found["pick"] == "id-y"
+    assert not rows["eval set b left out"]["changes"], "(-0.03 - 0.008) / 2 lies within the margin"
+    assert not rows["eval set a left out"]["changes"]
+    plain = decided(scores, {"x": 100, "y": 10}, {"reference": "x"}, about=TWO | {"a": {"weight": 2.0}})
+    assert {c["if"]: c["changes"] for c in plain["changes"]}["eval set b left out"], "-0.068 / 3 does not"
+
+
+def test_a_category_of_the_sweep_without_a_weight_is_refused() -> None:
+    with pytest.raises(HarnessError, match="the sweep also has sts"):
+        decided({"x": {"a": GOOD, "b": GOOD}}, {"x": 1}, {"category_weights": {"retrieval": 1}}, about=TWO)
+
+
+def test_a_candidate_asked_on_the_sets_in_another_order_has_the_same_score() -> None:
+    about = {"a": {"weight": 3.0}}
+    found = decided({"x": {"a": GOOD, "b": WORSE}, "y": {"b": WORSE, "a": GOOD}}, {"x": 1, "y": 1}, about=about)
+    assert (
+        entry(found, "x")["score"] == entry(found, "y")["score"] == pytest.approx((3 * GOOD.mean() + WORSE.mean()) / 4)
+    )
+
+
+def test_unlike_metrics_are_averaged_as_main_scores_and_the_first_caveat_says_so() -> None:
+    found = decide(small_sweep(tasks=("helpdesk", "alike"), types={"alike": "sts"}), POLICY)
+    assert (found["status"], found["metric"], found["pick"]) == (DECIDED, "main_score", "id01")
+    assert {t: about["main"] for t, about in found["evalsets"].items()} == {
+        "helpdesk": "ndcg_at_10",
+        "alike": "cosine_spearman",
+    }
+    assert found["caveats"][0] == (
+        "The score is the weighted mean of nDCG@10 (helpdesk) and Spearman (cosine) (alike): the margin of 0.02 is read "
+        "in each metric's own units."
+    )
+    assert "proven within 0.02 of large" in found["sentence"]
+    one = decide(small_sweep(tasks=("alike", "more"), types={"alike": "sts", "more": "sts"}), POLICY)
+    assert one["metric"] == "cosine_spearman" and not any("own units" in caveat for caveat in one["caveats"])
+
+
+def test_what_does_not_apply_to_a_category_takes_no_part_and_says_so() -> None:
+    words = candidate("bm25", "-", 0.9, 10) | {"words": True}
+    found = decide(small_sweep([*FOUR, words], tasks=("helpdesk", "alike"), types={"alike": "sts"}), POLICY)
+    (bm25,) = [c for c in found["candidates"] if c["model"] == "bm25"]
+    assert bm25["why_not"] == "takes no part: does not apply to alike (STS): words have no vectors"
+    assert (bm25["score"], found["pick"], found["funnel"]["inapplicable"]) == (None, "id01", 1)
+    assert set(bm25["scores"]) == {"helpdesk"} and bm25["scores"]["helpdesk"] > 0.6
+
+
+def test_one_eval_set_scored_by_two_metrics_is_refused() -> None:
+    sweep = small_sweep()
+    odd = sweep.records["q1-helpdesk"]
+    odd.values["main"] = "map_at_100"  # type: ignore[index]
+    odd.arrays["map_at_100"] = odd.arrays["ndcg_at_10"]  # type: ignore[index]
+    with pytest.raises(HarnessError, match="helpdesk: scored by ndcg_at_10 and by map_at_100"):
+        decide(sweep, POLICY)
+
+
+def test_labels_favour_no_engine_where_nothing_is_judged() -> None:
+    found = decide(small_sweep(tasks=("alike",), types={"alike": "sts"}), POLICY)
+    assert found["status"] == DECIDED and all(c["judged_at_10"] == {} for c in found["candidates"])
+
+
+def test_items_in_groups_count_as_items_in_what_would_settle_it() -> None:
+    """Pseudo-values of groups of items: three times the items in as many values need three times as many."""
+    noise = np.random.default_rng(7).normal(0, 1, 300)
+    scores = {"large": {"a": GOOD}, "small": {"a": GOOD - 0.01 + 0.2 * (noise - noise.mean())}}
+    needed = [decided(scores, about={"a": {"scored_queries": n}})["queries_needed"] for n in (300, 900)]
+    assert needed[1] == pytest.approx(3 * needed[0], rel=0.01)
 
 
 # Evidence ------------------------------------------------------------------------------------------------------
@@ -352,5 +465,5 @@ def test_a_reference_names_a_label_by_its_first_parts_slashes_included(reference
 
 def test_a_main_metric_without_a_value_for_every_query_is_refused() -> None:
     scores = {"large": {"a": [0.5] * 30}, "small": {"a": [0.5] * 29 + [float("nan")]}}
-    with pytest.raises(HarnessError, match="no value for some queries"):
+    with pytest.raises(HarnessError, match="no value for some items"):
         decided(scores, {"large": 1000.0, "small": 100.0})

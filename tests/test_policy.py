@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.candidates import Breach, Candidate, breaches
-from harness.policy import Policy, read_policy
+from harness.policy import Policy, check_categories, read_policy, set_weights
 from harness.types import HarnessError
 
 
@@ -137,3 +137,44 @@ def test_a_breach_reads_as_a_clause() -> None:
     assert "12.35, limit 10" in Breach("query_p95_ms", 12.3456, 10, "over").text
     assert "borderline" in Breach("query_p95_ms", 12.0, 11, "borderline").text
     assert Breach("licence", None, ["mit"], "unknown").text == "licence: not known, limit ['mit']"
+
+
+# Weights of categories -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ({"retreival": 1}, "Did you mean retrieval"),
+        ({"sts": 0}, "policy.category_weights.sts=0: expected a number above 0"),
+        ({"sts": -1}, "policy.category_weights.sts=-1"),
+        ({"sts": True}, "policy.category_weights.sts=True"),
+        ({"sts": float("nan")}, "policy.category_weights.sts=nan"),
+        ({"sts": float("inf")}, "policy.category_weights.sts=inf"),
+        ({"sts": "much"}, "policy.category_weights.sts='much'"),
+        (["sts"], "policy.category_weights=['sts']: expected task types and numbers"),
+    ],
+)
+def test_a_wrong_category_weight_is_one_line(weights: Any, said: str) -> None:
+    assert said in refused(category_weights=weights)
+
+
+def test_null_is_no_weight() -> None:
+    assert read_policy({"category_weights": {"sts": None, "retrieval": 2}}).category_weights == {"retrieval": 2.0}
+    assert read_policy({"category_weights": None}) == read_policy({})
+
+
+def test_a_category_of_the_sweep_without_a_weight_is_refused_and_one_beside_it_is_not() -> None:
+    policy = read_policy({"category_weights": {"retrieval": 2, "bitext": 1}})
+    check_categories(policy, ["retrieval"])
+    check_categories(read_policy({}), ["retrieval", "sts"])
+    with pytest.raises(HarnessError, match="names retrieval, bitext; the sweep also has clustering, sts: give each"):
+        check_categories(policy, ["sts", "retrieval", "clustering"])
+
+
+def test_shares_are_the_weighted_mean_of_categories_of_the_weighted_mean_of_their_sets() -> None:
+    sets = {"a": {"type": "retrieval", "weight": 3.0}, "b": {"type": "sts", "weight": 5.0},
+            "c": {"type": "retrieval", "weight": 1.0}}  # fmt: skip
+    assert set_weights(read_policy({}), sets) == pytest.approx({"a": 3 / 9, "b": 5 / 9, "c": 1 / 9})
+    weighed = set_weights(read_policy({"category_weights": {"retrieval": 2, "sts": 1}}), sets)
+    assert weighed == pytest.approx({"a": 2 / 3 * 3 / 4, "b": 1 / 3, "c": 2 / 3 * 1 / 4})

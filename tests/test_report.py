@@ -179,7 +179,7 @@ def test_missing_speeds_are_shown_as_missing_never_as_zero() -> None:
     sweep = small_sweep([c | {"p95": None} for c in FOUR])
     html = render_page(read_report(sweep, decide(sweep, Policy(draws=300))))
     assert "No speed was measured in this sweep" in html
-    assert "No query latency was measured" in html
+    assert "No latency was measured" in html
     assert "– query p95" in first_screen(html)
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from harness.duplicates import near_duplicates
 from harness.evalsets import load
-from harness.types import EvalSet, Note, Qrels, Texts
-from harness.validate import unchecked, validate
+from harness.types import NO_QRELS, EvalSet, HarnessError, Note, Qrels, Texts
+from harness.validate import opened, unchecked, validate
 
 SETS = Path(__file__).resolve().parents[2] / "shared" / "data" / "retrieval"
 SECOND = 1 / log2(3)
@@ -196,6 +196,29 @@ def test_a_small_corpus_makes_recall_cheap(size: int, level: str | None, recall:
 def test_what_is_not_checked_is_said() -> None:
     text = " ".join(unchecked())
     assert all(word in text for word in ("language", "holes", "training", "token limit"))
+    plain = " ".join(unchecked(EvalSet("x", "sts", Texts(("a",), ("a",)), Texts(("b",), ("b",)), NO_QRELS)))
+    assert "labels are right" in plain and "holes" not in plain
+
+
+def test_data_without_a_manifest_is_read_as_the_type_that_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("".join(f'{{"sentence1": "a{i}", "sentence2": "b", "score": {i}}}\n' for i in range(3)))
+    assert opened(str(file), "sts", []).type == "sts"
+    with pytest.raises(HarnessError, match=r"\(read as retrieval; for another type say --type: reranking, sts,"):
+        opened(str(file), "", [])
+    with pytest.raises(HarnessError, match=r"--type st is no task type\. Did you mean sts"):
+        opened(str(file), "st", [])
+
+
+def test_a_folder_with_a_manifest_is_read_by_it_and_takes_no_other_type(tmp_path: Path) -> None:
+    (tmp_path / "test.jsonl").write_text('{"text": "a", "label": 1}\n{"text": "b", "label": 2}\n' * 2)
+    (tmp_path / "task.yaml").write_text("type: clustering\npath: .\n")
+    for name in (tmp_path, tmp_path / "task.yaml"):
+        assert opened(str(name), "", []).type == "clustering"
+        with pytest.raises(HarnessError, match=r"--type is for data without a manifest"):
+            opened(str(name), "sts", [])
+    with pytest.raises(HarnessError, match=r"no task named 'clusters'"):
+        opened("clusters", "", [tmp_path])
 
 
 @pytest.mark.real

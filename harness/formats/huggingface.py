@@ -9,10 +9,9 @@ from typing import Any
 
 from harness.parts import place
 from harness.rawsets import pairs, three_tables
-from harness.reading import Table, listing, numbered, shown
-from harness.types import HarnessError, RawSet, Unavailable
-
-MARKS = ("dataset_dict.json", "state.json")
+from harness.reading import Table, shown
+from harness.saved import is_saved, saved_parts, saved_table
+from harness.types import HarnessError, RawSet
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,14 @@ class HuggingFace:
     @staticmethod
     def claims(path: str) -> bool:
         """A folder with the files of `save_to_disk`, in itself or in a subfolder corpus."""
-        return any((Path(path) / folder / mark).is_file() for folder in ("", "corpus") for mark in MARKS)
+        return is_saved(Path(path)) or is_saved(Path(path) / "corpus")
 
     def read(self) -> RawSet:
         """The set as written; whatever is missing, broken or ambiguous is a HarnessError with its place.
 
         Without the package `datasets`, Unavailable.
         """
-        parts = _parts(Path(self.path))
+        parts = saved_parts(Path(self.path))
         if "corpus" not in parts:
             return pairs(self._table(parts, (self.split, "")), self.columns)
         judged = self._table(parts, ("qrels", "default", self.split))
@@ -54,27 +53,4 @@ class HuggingFace:
         if isinstance(rows, dict):
             only = next(iter(rows)) if len(rows) == 1 else self.split
             return self._table({f"{name}[{k}]": v for k, v in rows.items()}, (f"{name}[{name}]", f"{name}[{only}]"))
-        where = shown(Path(self.path)) + (f"[{name}]" if name else "")
-        return Table(where, tuple(rows.column_names), numbered(where, rows))
-
-
-def _parts(folder: Path) -> dict[str, Any]:
-    """What is saved in a folder by name: the keys of a DatasetDict, the subfolders, or one nameless Dataset."""
-    loaded = _load(folder) if any((folder / mark).is_file() for mark in MARKS) else None
-    if loaded is not None:
-        return loaded if isinstance(loaded, dict) else {"": loaded}
-    if not folder.is_dir():
-        raise HarnessError(f"{shown(folder)} is not a saved dataset: {listing(folder)}.")
-    subfolders = sorted(p for p in folder.iterdir() if any((p / mark).is_file() for mark in MARKS))
-    return {p.name: _load(p) for p in subfolders}
-
-
-def _load(folder: Path) -> Any:
-    try:
-        from datasets import load_from_disk
-    except ImportError as error:
-        raise Unavailable(f"{shown(folder)} needs datasets: pip install 'embedding-harness[datasets-hub]'") from error
-    try:
-        return load_from_disk(str(folder))
-    except (OSError, ValueError, KeyError) as error:
-        raise HarnessError(f"{shown(folder)} cannot be read as a saved dataset: {error}") from error
+        return saved_table(Path(self.path), name, rows)

@@ -30,8 +30,9 @@ class Sts:
     def read(self, splits: Splits) -> Content:
         """One pair a row; a score beyond the scale, or the same score for all, is a HarnessError."""
         low, high = float(self.settings.get("min_score", 0)), float(self.settings.get("max_score", 5))
+        table = splits.table(self.split)
         pairs, scores = [], []
-        for pair, names, wants in pairs_of(splits.table(self.split), self.columns, {"score": _SCORE}):
+        for pair, names, wants in pairs_of(table, self.columns, {"score": _SCORE}):
             score = number_of(pair.row, "score", names, wants)
             if not low <= score <= high:
                 raise HarnessError(
@@ -41,8 +42,8 @@ class Sts:
             pairs.append(pair)
             scores.append(score)
         if pairs and len(set(scores)) < 2:
-            raise HarnessError(f"{splits.where}: every pair has the same score, so there is no order to follow.")
-        return sides(pairs, {"score": np.array(scores, dtype=np.float64)}, splits.where)
+            raise HarnessError(f"{table.where}: every pair has the same score, so there is no order to follow.")
+        return sides(pairs, {"score": np.array(scores, dtype=np.float64)}, table.where)
 
     @staticmethod
     def findings(evalset: EvalSet) -> Sequence[Note]:

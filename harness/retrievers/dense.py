@@ -43,7 +43,7 @@ from harness.types import (
 
 _HELD_TWICE = 2**29  # bytes: beside 1,000,000 x 384 floats and their codes, another such matrix breaks 3 GiB
 _FIRST = 10
-_NO_SEARCH = "nothing is searched here, so rescoring has no part in this score"
+_NO_SEARCH = "nothing is searched here, so rescoring and the index have no part in this score"
 _INSTEAD = {"vectors": "retriever=late_interaction", "sparse": "retriever=learned_sparse"}
 
 
@@ -92,9 +92,10 @@ class Dense:
         self._check()
         sides = [source.vectors(self.encoder, self.pooling, role, side.texts) for role, side in evalset.sides if side]
         documents = sides[0]
-        empty = check_sides(documents.rows, sides[-1].rows)
+        empty = check_sides(documents.rows, sides[1].rows if len(sides) > 1 else documents.rows[:0])
         similarity, lost = self._similarity(), cut(documents)
-        warnings = (*self._warnings(similarity, documents), *empty, *((_NO_SEARCH,) if self.rescore else ()))
+        idle = (_NO_SEARCH,) if self.rescore or not self.index.exact else ()
+        warnings = (*self._warnings(similarity, documents), *empty, *idle)
         reduction = self._reduced(documents.rows, source)
         kept = operand(documents.rows, reduction, similarity)
         quantizer = self.quantizer.fit(kept)
@@ -115,8 +116,8 @@ class Dense:
     def _reduced(self, documents: Floats, source: VectorSource) -> FittedReduction:
         if not self.fit_on:
             return self.reduction.fit(documents)
-        texts = source.evalset(self.fit_on).documents.texts
-        others = source.vectors(self.encoder, self.pooling, "document", texts).rows
+        role, side = source.evalset(self.fit_on).sides[0]
+        others = source.vectors(self.encoder, self.pooling, role, side.texts).rows
         check_finite(others, f"{self.fit_on} document")
         return self.reduction.fit(others)
 

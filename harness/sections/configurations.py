@@ -34,7 +34,8 @@ class Configurations:
         lines = [_line(row, entries.get(candidate_of(row)), keys, pick) for row in sorted(report.rows, key=place)]
         remarks = sorted({w for line in lines for w in line["row"]["warnings"]})
         metric = report.decision["metric"]
-        return fill("configurations.html", lines=lines, remarks=remarks, metric=metric, columns=_COLUMNS)
+        values = {"lines": lines, "remarks": remarks, "metric": metric, "columns": _COLUMNS}
+        return fill("configurations.html", **values, published=report.published)
 
 
 def _line(row: Row, entry: Entry | None, keys: dict[str, str], pick: str | None) -> dict[str, Any]:

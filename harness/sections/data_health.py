@@ -12,7 +12,7 @@ from harness.page import fill
 from harness.report import Report
 from harness.stats import paired
 from harness.table import Row
-from harness.wording import set_name
+from harness.wording import category, held, metric, searched, set_name
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,24 @@ class DataHealth:
         """The section; every sweep has one."""
         evalsets = report.manifest["evalsets"]
         names = {n: set_name(n, about["sample"]) for n, about in evalsets.items()}
-        sets = [{"name": names[n], "about": about, "shows": _detectable(report, n)} for n, about in evalsets.items()]
+        sets = [_line(report, n) | {"name": names[n]} for n in evalsets]
         models = _models(report.rows)
         notes = [(names[name], note) for name, about in evalsets.items() for note in about["notes"]]
         return fill("data_health.html", sets=sets, models=models, notes=notes, reference=report.reference)
+
+
+def _line(report: Report, name: str) -> dict[str, Any]:
+    about, decided = report.manifest["evalsets"][name], report.decision["evalsets"][name]
+    judged = searched(about["type"]) and about["scored_queries"] > 0
+    return {
+        "about": about,
+        "type": category(about["type"]),
+        "metric": metric(decided["main"] or "none"),
+        "holds": held(about),
+        "judgements": about["judgements"] / about["scored_queries"] if judged else None,
+        "share": decided["share"],
+        "shows": _detectable(report, name),
+    }
 
 
 def _detectable(report: Report, task: str) -> tuple[float, float, float] | None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from harness.page import fill
 from harness.report import Entry, Report
-from harness.wording import metric, number, percent, score, size, whole
+from harness.wording import averaged, item, latency, number, percent, plural, score, scored, size, whole
 
 
 class _Card(NamedTuple):
@@ -55,7 +55,7 @@ class Decision:
 
 _UNDECIDED = {
     "insufficient evidence": _Look(
-        "warn", "?", "Insufficient evidence", "No pick: these queries cannot prove any saving safe"
+        "warn", "?", "Insufficient evidence", "No pick: this data cannot prove any saving safe"
     ),
     "sub-sampled": _Look("warn", "!", "Sub-sampled", "No pick: a smoke test is not an evaluation"),
 }
@@ -101,7 +101,11 @@ def _cards(report: Report, shown: Entry) -> list[_Card]:
     bound = f", at most {number(upper)} at 95 %" if upper is not None else ""
     return [
         _quality(report, shown),
-        _Card(_with(number(costs["query_p95_ms"]), "ms"), f"query p95{bound}", _limit(p95, f"{p95 or 0:g} ms")),
+        _Card(
+            _with(number(costs["query_p95_ms"]), "ms"),
+            f"{latency(decision['evalsets'])}{bound}",
+            _limit(p95, f"{p95 or 0:g} ms"),
+        ),
         _Card(_with(whole(costs["bytes_per_doc"]), "B"), "per document", _limit(bytes_, f"{whole(bytes_)} B")),
         _Card(size(costs["index_bytes"]), "index", _limit(index, size(index))),
         _Card(number(shown["docs_per_s"]), *_rate(report, shown)),
@@ -119,7 +123,7 @@ def _with(text: str, unit: str) -> str:
 
 def _quality(report: Report, shown: Entry) -> _Card:
     """The main score beside the margin, which is the limit that quality has."""
-    policy, name = report.decision["policy"], f"mean {metric(report.decision['metric'])}"
+    policy, name = report.decision["policy"], averaged(report.decision)
     lower, reference = shown.get("lower"), report.reference
     if reference is None or lower is None or shown["id"] == reference["id"]:
         role = "the best that meets every limit" if policy["reference"] == "best" else "the reference"
@@ -129,8 +133,9 @@ def _quality(report: Report, shown: Entry) -> _Card:
 
 
 def _rate(report: Report, shown: Entry) -> tuple[str, str]:
-    mine = [r for r in report.rows if r["candidate_id"] == shown["id"] and r["docs_per_s"] is not None]
-    best = max(mine, key=lambda r: r["docs_per_s"], default=None)
+    rate = shown["docs_per_s"]
+    mine = [r for r in report.rows if r["candidate_id"] == shown["id"] and r["docs_per_s"] == rate]
+    best = mine[0] if mine and rate is not None else None
     if best is None:
         return "documents per second", "not measured"
     batch = f", batch {best['batch_size']}" if best["batch_size"] else ""
@@ -140,18 +145,22 @@ def _rate(report: Report, shown: Entry) -> tuple[str, str]:
 def _evidence(report: Report) -> _Card:
     decision, same = report.decision, report.decision["same_pick"]
     if not decision["pick"]:
-        needed, queries = decision["queries_needed"], _queries(decision)
+        needed = decision["queries_needed"]
         beside = f"about {whole(needed)} needed" if needed else "number needed not known"
         beside = "a smoke test" if decision["status"] == "sub-sampled" else beside
-        return _Card(whole(queries), "queries scored", beside)
+        return _scored(decision, beside)
     share = next((s["share"] for s in same if s["id"] == decision["pick"]), None)
     rival = next((s for s in same if s["id"] != decision["pick"]), None)
     beside = f"next: {rival['label']}, {percent(rival['share'])}" if rival else "no other pick came up"
-    return _Card(percent(share), "of query resamples pick the same", beside)
+    return _Card(percent(share), f"of {item(decision['evalsets'])} resamples pick the same", beside)
 
 
-def _queries(decision: Mapping[str, Any]) -> int:
-    return sum(about["scored_queries"] for about in decision["evalsets"].values())
+def _scored(decision: Mapping[str, Any], beside: str) -> _Card:
+    """How many items have a score; of several kinds, each is named."""
+    sets = decision["evalsets"]
+    total, noun = sum(about["scored_queries"] for about in sets.values()), item(sets)
+    named = f" ({scored(sets)})" if noun == "item" else ""
+    return _Card(whole(total), f"{plural(noun)} scored{named}", beside)
 
 
 def _counted(report: Report) -> list[_Card]:
@@ -160,7 +169,7 @@ def _counted(report: Report) -> list[_Card]:
         _Card(whole(funnel["candidates"]), "candidates", "asked for"),
         _Card(whole(funnel["with_result"]), "finished on every eval set", "at least 1 needed"),
         _Card(whole(funnel["within_limits"]), "meet every limit", "at least 1 needed"),
-        _Card(whole(_queries(report.decision)), "queries scored", "in all eval sets"),
+        _scored(report.decision, "in all eval sets"),
     ]
 
 
@@ -180,8 +189,8 @@ def _scorings(report: Report, most: int) -> list[dict[str, Any]]:
     def mean(values: Mapping[str, float | None]) -> float | None:
         if not values or any(value is None for value in values.values()):
             return None
-        total = float(sum(about[task]["weight"] for task in values))
-        return float(sum(about[task]["weight"] * (value or 0.0) for task, value in values.items())) / total
+        total = float(sum(about[task]["share"] for task in values))
+        return float(sum(about[task]["share"] * (value or 0.0) for task, value in values.items())) / total
 
     margin = report.decision["policy"]["margin"]
     compared = [e for e in report.entries if e["difference"] is not None]

@@ -13,7 +13,7 @@ from harness.report import Entry, Report
 from harness.stats import Resampled, minus, resample, simultaneous
 from harness.table import Row
 from harness.types import Doubles
-from harness.wording import called
+from harness.wording import averaged, called
 
 _FAMILY = ("retriever", "model", "pooling", "dim", "index", "reduction", "prompt", "chunking")
 _FLOAT = "float32"
@@ -30,7 +30,8 @@ class Quantization:
         """The section, empty where no quantized candidate has its float32 counterpart in the sweep."""
         rows = _rows(report)
         policy = report.decision["policy"]
-        return fill("quantization.html", rows=rows, metric=report.decision["metric"], policy=policy) if rows else ""
+        name = averaged(report.decision)
+        return fill("quantization.html", rows=rows, averaged=name, policy=policy) if rows else ""
 
 
 class _Looked(NamedTuple):
@@ -62,9 +63,9 @@ def _rows(report: Report) -> list[dict[str, Any]]:
 
 def _looked(report: Report, ids: Sequence[str]) -> _Looked:
     """The same draws of queries serve all families; an entry with a score has one on every eval set."""
-    policy, about, scores = report.decision["policy"], report.manifest["evalsets"], _scores(report)
+    policy, about, scores = report.decision["policy"], report.decision["evalsets"], _scores(report)
     sets = [np.stack([scores[name, task] for name in ids]) for task in about]
-    drawn = resample(sets, [float(about[task]["weight"]) for task in about], policy["draws"], policy["seed"])
+    drawn = resample(sets, [float(about[task]["share"]) for task in about], policy["draws"], policy["seed"])
     rows: dict[str, list[Row]] = {}
     for row in report.rows:
         rows.setdefault(str(row["candidate_id"]), []).append(row)

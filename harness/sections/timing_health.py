@@ -12,7 +12,7 @@ from harness.page import fill
 from harness.report import Report
 from harness.table import stages
 from harness.types import Record
-from harness.wording import called, set_name
+from harness.wording import called, searched, set_name
 
 _KINDS = {"encode": "encode one query", "search": "search one query", "index": "index"}
 
@@ -31,6 +31,7 @@ class TimingHealth:
         return fill(
             "timing_health.html",
             lines=lines,
+            unsearched=any(not searched(about["type"]) for about in report.manifest["evalsets"].values()),
             settings=report.manifest["timing"],
             machine=report.manifest["machine"],
             loads=(min(loads), max(loads)) if loads else None,
@@ -46,7 +47,9 @@ def _lines(report: Report) -> list[dict[str, Any]]:
         for kind, key in variant["timings"].items():
             record = report.records.get(key)
             if record is not None and record.status == "ok" and key not in found:
-                found[key] = _line(kind, variant, record) | {"task": names[variant["task"]]}
+                text = kind.startswith("encode") and not searched(report.manifest["evalsets"][variant["task"]]["type"])
+                named = {"task": names[variant["task"]]} | ({"kind": "encode one text"} if text else {})
+                found[key] = _line(kind, variant, record) | named
     return sorted(found.values(), key=lambda line: (line["kind"], line["label"], line["task"]))
 
 

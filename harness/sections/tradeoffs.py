@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from harness.page import fill
 from harness.plots import SERIES, Line, Mark, Scales, legend, scatter, shape_of
 from harness.report import Entry, Report
-from harness.wording import metric, number, score, set_name, whole
+from harness.wording import averaged, latency, metric, number, score, set_name, whole
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,20 @@ class Tradeoffs:
             untimed=len(scored) - len(timed),
             bytes=_bytes(report, sized) if sized else "",
             throughput=_throughput(rates, _tones(report)) if rates else "",
-            sets=[set_name(name, about["sample"]) for name, about in report.manifest["evalsets"].items()],
+            sets=_columns(report),
+            time=latency(report.decision["evalsets"]),
             table=_by_set(report, scored),
             metric=report.decision["metric"],
         )
+
+
+def _columns(report: Report) -> list[str]:
+    """Eval sets, each with its metric where they differ."""
+    mixed = report.decision["metric"] == "main_score"
+    return [
+        set_name(name, about["sample"]) + (f": {metric(about['main'])}" if mixed and about["main"] else "")
+        for name, about in report.decision["evalsets"].items()
+    ]
 
 
 def _tip(entry: Entry) -> str:
@@ -55,10 +65,12 @@ def _latency(report: Report, timed: Sequence[Entry]) -> str:
         marks = [_latency_mark(report, e, not join, named) for e in members]
         lines.append(Line(marks[::-1], join))
     limit = report.decision["policy"]["limits"].get("query_p95_ms")
-    name = metric(report.decision["metric"])
-    about = f"Mean {name} against query p95 in milliseconds, {len(timed)} candidates, {len(front)} on the frontier"
-    xlabel = "query p95 in ms (log scale), left is better"
-    return scatter("latency", lines, Scales(xlabel, f"mean {name}", about, limit, "over the p95 limit"))
+    name = averaged(report.decision)
+    time = latency(report.decision["evalsets"])
+    title = f"{name[:1].upper()}{name[1:]} against {time} in milliseconds"
+    about = f"{title}, {len(timed)} candidates, {len(front)} on the frontier"
+    xlabel = f"{time} in ms (log scale), left is better"
+    return scatter("latency", lines, Scales(xlabel, name, about, limit, "over the p95 limit"))
 
 
 def _latency_mark(report: Report, entry: Entry, dominated: bool, named: set[str]) -> Mark:
@@ -94,10 +106,10 @@ def _bytes(report: Report, sized: Sequence[Entry]) -> str:
         front = _frontier(members, "bytes_per_doc")[::-1]
         lines.append(Line([_bytes_mark(report, e, tones[model], False) for e in front], "line", model, tones[model]))
         lines.append(Line([_bytes_mark(report, e, tones[model], True) for e in members if e not in front]))
-    limit, name = report.decision["policy"]["limits"].get("bytes_per_doc"), metric(report.decision["metric"])
-    about = f"Mean {name} against bytes per document, one line for each of {len(models)} models"
+    limit, name = report.decision["policy"]["limits"].get("bytes_per_doc"), averaged(report.decision)
+    about = f"{name[:1].upper()}{name[1:]} against bytes per document, one line for each of {len(models)} models"
     xlabel = "bytes per document in the index (log scale)"
-    return scatter("bytes", lines, Scales(xlabel, f"mean {name}", about, limit, "over the limit"))
+    return scatter("bytes", lines, Scales(xlabel, name, about, limit, "over the limit"))
 
 
 def _bytes_mark(report: Report, entry: Entry, tone: str, hollow: bool) -> Mark:

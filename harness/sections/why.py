@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 from harness.page import fill
 from harness.plots import Bar, forest
 from harness.report import Entry, Report
-from harness.wording import limit, metric
+from harness.wording import averaged, item, limit, metric, plural
 
 
 class _Step(NamedTuple):
@@ -36,8 +36,9 @@ class Why:
             left_out=len(compared) - len(shown),
             steps=_steps(report),
             policy=report.decision["policy"],
-            metric=report.decision["metric"],
+            averaged=averaged(report.decision),
             reference=report.reference,
+            items=plural(item(report.decision["evalsets"])),
             changed=bool(report.decision["policy_changed"]),
         )
 
@@ -50,7 +51,7 @@ def _plot(report: Report, shown: list[Entry]) -> str:
     ]
     about = f"Difference in {name} from the reference, with interval, for {len(bars)} candidates"
     margin = report.decision["policy"]["margin"]
-    return forest("forest", bars, margin, about, f"difference in mean {name} (0 = reference)")
+    return forest("forest", bars, margin, about, f"difference in {averaged(report.decision)} (0 = reference)")
 
 
 def _named(report: Report, entry: Entry) -> str:

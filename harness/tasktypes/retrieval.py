@@ -19,20 +19,24 @@ class Retrieval:
     """Scores each query that has a relevant document; the first metric is the main one.
 
     A judged query without a result scores 0 and stays in the mean; a query without a relevant document is left out
-    and counted. With `exclude_self` the query's own document is gone before the cut.
+    and counted. With `exclude_self` the query's own document is gone before the cut. Records keep the first `kept`
+    documents of each query.
     """
 
     metrics: tuple[Metric, ...]
+    kept: int = _TOP
 
     def evaluate(self, evalset: EvalSet, searcher: Searcher) -> Evaluation:
         """Rank to the deepest cut-off and score; HarnessError where no query has a relevant document."""
-        ranking = searcher.rank(max(_TOP, *(_depth(m) for m in self.metrics)))
+        if self.kept < _TOP:
+            raise HarnessError(f"keep_ranks={self.kept}: expected a whole number of at least {_TOP}")
+        ranking = searcher.rank(max(self.kept, *(_depth(m) for m in self.metrics)))
         judged = judge(ranking, evalset.qrels)
         if not len(judged.query):
             raise HarnessError(f"{evalset.name}: no query has a relevant document, so there is nothing to score")
         per_query = {m.key: m.score(judged) for m in self.metrics}
         ids = tuple(evalset.queries.ids[i] for i in judged.query)
-        top = ranking.documents[judged.query, :_TOP]
+        top = ranking.documents[judged.query, : self.kept]
         facts = {**searcher.facts, **_counts(evalset, judged), **self._ties(ranking, judged, per_query)}
         return Evaluation(self.metrics[0].key, ids, per_query, top, facts, searcher.warnings)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from harness.evalsets import load, open_evalset
 from harness.formats.beir import Beir
 from harness.types import HarnessError, RawSet
 
@@ -188,3 +190,50 @@ def test_unknown_columns_are_named_with_the_nearest(tmp_path: Path) -> None:
         Beir(path=where, columns={"texts": "text"}).read()
     with pytest.raises(HarnessError, match=r"columns\.text: txet: .* has no such field\. Did you mean text"):
         Beir(path=where, columns={"text": "txet"}).read()
+
+
+# Zips ----------------------------------------------------------------------------------------------------------
+
+
+def packed(where: Path, archive: Path, under: str) -> Path:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as opened:
+        for file in sorted(p for p in where.rglob("*") if p.is_file()):
+            opened.write(file, under + file.relative_to(where).as_posix())
+    return archive
+
+
+@pytest.mark.parametrize("under", ["", "scifact/"])
+def test_a_zip_is_the_same_eval_set_as_its_folder(shared: Path, tmp_path: Path, under: str) -> None:
+    where = shared / "retrieval" / "scifact"
+    archive = packed(where, tmp_path / "scifact.zip", under)
+    zipped = open_evalset(str(archive), [], tmp_path / "cache")
+    plain = open_evalset(str(where), [])
+    assert zipped.name == plain.name == "scifact"
+    assert zipped.sha256 == plain.sha256
+    assert zipped.source == str(archive)
+
+
+def test_a_manifest_may_name_a_zip_or_a_folder_in_it(tmp_path: Path) -> None:
+    where = folder(tmp_path)
+    (tmp_path / "tasks").mkdir()
+    packed(where, tmp_path / "sets.zip", "a/one/")
+    for path in ("sets.zip", "sets.zip/a/one", "sets.zip/one"):
+        manifest = {"name": "mine", "path": f"../{path}"}
+        found = load(manifest, tmp_path / "tasks" / "mine.yaml", tmp_path / "cache")
+        assert found.documents.ids == ("d1", "d2")
+        assert [note.code for note in found.notes] == ["format"]
+
+
+def test_a_mistake_in_a_zip_is_named_with_file_and_line(tmp_path: Path) -> None:
+    where = folder(tmp_path, qrels="q1\td1\tyes\n")
+    archive = packed(where, tmp_path / "a.zip", "")
+    with pytest.raises(HarnessError, match=r"qrels/test\.tsv:1 has the grade 'yes'"):
+        open_evalset(str(archive), [], tmp_path / "cache")
+
+
+def test_a_zip_without_a_set_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    archive = packed(tmp_path, tmp_path / "a.zip", "")
+    with pytest.raises(HarnessError, match="a.zip holds no BEIR folder"):
+        open_evalset(str(archive), [], tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()

@@ -44,7 +44,7 @@ def test_a_section_is_one_element_named_by_its_file_and_the_same_each_time(name:
 
 def test_sections_stand_in_the_order_of_the_page() -> None:
     assert [anchor(section) for section in standard_sections()] == [
-        "decision", "caveats", "why", "change", "tradeoffs", "quantization", "indexes", "stages",
+        "decision", "caveats", "why", "change", "tradeoffs", "summary", "quantization", "indexes", "stages",
         "configurations",         "models", "data-health", "timing-health", "reproduce",
     ]  # fmt: skip
 

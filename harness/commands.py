@@ -1,0 +1,135 @@
+"""The commands that answer with one text and an exit code; `cli` prints it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from harness import options
+from harness.types import HarnessError
+
+FINE, USAGE = 0, 1
+
+
+class Answer(NamedTuple):
+    """What a command has to say, and the exit code."""
+
+    text: str
+    code: int = FINE
+
+
+def cache(words: list[str]) -> Answer:
+    """stored vectors by model and eval set: sizes, and --prune"""
+    parser = options.parser_of("cache", cache)
+    options.cache_options(parser)
+    args = parser.parse_args(words)
+    if args.names:
+        name = args.names[0]
+        raise HarnessError(f"cache: {name!r} alone says too little; say --model {name} or --evalset {name}")
+    from harness.cache import cache_text, entries, prune
+    from harness.wording import size
+
+    store = Path(args.store_dir)
+    if args.prune:
+        chosen = {"model": args.model, "evalset": args.evalset, "older_than_days": args.older_than}
+        files, freed = prune(store, **chosen, damaged=args.damaged, everything=args.all)
+        return Answer(f"{files} files deleted, {size(freed)} freed")
+    return Answer(cache_text(entries(store), store))
+
+
+def table(words: list[str]) -> Answer:
+    """one row per candidate and eval set: text, md, csv, jsonl or parquet"""
+    parser = options.parser_of("table", table)
+    parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
+    options.table_options(parser)
+    options.sweep_folders(parser)
+    args = parser.parse_args(words)
+    from harness.published import with_published
+    from harness.table import find_sweep, read_sweep
+    from harness.terminal import write_table
+
+    shown = with_published(read_sweep(find_sweep(args.sweep, Path(args.results_dir))))
+    return Answer(write_table(shown, options.form_of(args), Path(args.output) if args.output else None))
+
+
+def validate(words: list[str]) -> Answer:
+    """check an eval set: name of a task, manifest file, or folder of data"""
+    parser = options.parser_of("validate", validate)
+    parser.add_argument("evalset", help="task name, manifest (.yaml), or a folder, file or zip of data")
+    parser.add_argument("--type", default="", help="task type of data without a manifest (retrieval)")
+    parser.add_argument("--json", action="store_true", help="findings as JSON")
+    args = parser.parse_args(words)
+    from harness.launch import shipped
+    from harness.terminal import findings
+    from harness.validate import opened, unchecked
+    from harness.validate import validate as found_in
+
+    evalset = opened(args.evalset, args.type, [shipped("tasks"), Path.cwd() / "tasks"])
+    notes, left = found_in(evalset), unchecked(evalset)
+    code = USAGE if any(n.level == "error" for n in notes) else FINE
+    if args.json:
+        return Answer(json.dumps({"findings": [n._asdict() for n in notes], "unchecked": left}, indent=1), code)
+    return Answer(findings(evalset, notes, left), code)
+
+
+def init(words: list[str]) -> Answer:
+    """scaffold an in-house eval set of any type, or a sweep, with a filled example"""
+    parser = options.parser_of("init", init)
+    parser.add_argument("folder", help="folder to write, such as tasks/support")
+    parser.add_argument("--type", default="retrieval", help="a task type, such as clustering, or sweep (retrieval)")
+    args = parser.parse_args(words)
+    from harness.scaffold import scaffold
+
+    return Answer(scaffold(Path(args.folder), args.type))
+
+
+def export(words: list[str]) -> Answer:
+    """results for others: mteb's TaskResult files, TREC runs, or tables with the score of each item"""
+    parser = options.parser_of("export", export)
+    parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
+    parser.add_argument("--format", default="mteb", choices=options.EXPORTS, help="what to write (mteb)")
+    parser.add_argument("-o", "--output", default=None, help="folder to write to (exports/SWEEP)")
+    options.sweep_folders(parser)
+    args = parser.parse_args(words)
+    from harness.export import export_text
+    from harness.table import find_sweep
+
+    folder = find_sweep(args.sweep, Path(args.results_dir))
+    return Answer(export_text(folder, args.format, Path(args.output or Path("exports") / folder.name)))
+
+
+def import_(words: list[str]) -> Answer:
+    """published results, to stand beside measured ones: TaskResult files, a results repository, a JSON of scores"""
+    parser = options.parser_of("import", import_)
+    parser.add_argument("paths", nargs="+", help="files or folders")
+    options.sweep_folders(parser)
+    args = parser.parse_args(words)
+    from harness.importing import import_text
+
+    return Answer(import_text([Path(path) for path in args.paths], Path(args.results_dir)))
+
+
+def list_(words: list[str]) -> Answer:
+    """what can be named on the command line: models, tasks, benchmarks, poolings, quantizers ..."""
+    parser = options.parser_of("list", list_)
+    options.list_options(parser)
+    args = parser.parse_args(words)
+    from harness.catalogue import Wanted, benchmarks_text, listing, tasks_text
+
+    wanted, registry = Wanted(args.type, args.language, args.benchmark, args.all), Path(args.store_dir) / "registry"
+    if args.what == "benchmarks":
+        return Answer(benchmarks_text(registry, args.json))
+    if any(wanted) or (args.what == "tasks" and args.json):
+        if args.what not in (None, "tasks"):
+            raise HarnessError(f"list {args.what}: --type, --language, --benchmark and --all are for tasks")
+        return Answer(tasks_text(registry, wanted, args.json))
+    return Answer(listing(args.what))
+
+
+def doctor(words: list[str]) -> Answer:
+    """what this machine has: devices, threads, versions, extras"""
+    options.parser_of("doctor", doctor).parse_args(words)
+    from harness.terminal import machine_text
+
+    return Answer(machine_text())

@@ -1,0 +1,54 @@
+"""Judgements as positions of queries and documents, with notes on those that count for less."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from harness.parts import did_you_mean
+from harness.types import HarnessError, Note, Qrels, RawSet, Texts
+
+
+def resolved(raw: RawSet) -> tuple[Qrels, list[Note]]:
+    """Judgements as positions; -1 where the corpus lacks the document. An unknown query is a HarnessError."""
+    queries, documents = positions(raw.queries), positions(raw.documents)
+    for one in raw.judgements:
+        if one.query_id not in queries:
+            raise HarnessError(
+                f'{one.place} judges a document for query "{one.query_id}", which is not among the '
+                f"{len(queries)} queries. {did_you_mean(one.query_id, queries) if len(queries) < 1000 else ''}".rstrip()
+                + " Add the query or remove the line."
+            )
+    table = [(queries[j.query_id], documents.get(j.document_id, -1), j.grade) for j in raw.judgements]
+    query, document, grade = np.array(table, dtype=np.int32).reshape(-1, 3).T.copy()
+    dangling = [j for j in raw.judgements if j.document_id not in documents]
+    notes = []
+    if dangling:
+        named = ", ".join(dict.fromkeys(f'"{j.document_id}"' for j in dangling[:3]))
+        message = f"{len(dangling)} judgements name documents that the corpus lacks, such as {named}"
+        fix = "Add the documents to the corpus, or remove the judgements."
+        notes.append(Note("dangling-judgements", "warning", dangling[0].place, message, fix=fix, count=len(dangling)))
+    if (grade > 0).any() and not ((grade > 0) & (document >= 0)).any():
+        raise HarnessError(
+            f"{raw.judgements[0].place}: no relevant document is in the corpus (first judged: "
+            f'"{raw.judgements[0].document_id}", first in the corpus: "{raw.documents.ids[0]}"). The ids do not match.'
+        )
+    return Qrels(query, document, grade), notes + _without_relevant(raw.queries, query[grade > 0])
+
+
+def positions(texts: Texts) -> dict[str, int]:
+    """Where each id stands."""
+    return {name: position for position, name in enumerate(texts.ids)}
+
+
+def _without_relevant(queries: Texts, answered: Iterable[int]) -> list[Note]:
+    left = np.setdiff1d(np.arange(len(queries)), np.asarray(answered))
+    if left.size == len(queries):
+        raise HarnessError("no query has a relevant document: no judgement has a grade above 0. Check the grades.")
+    if not left.size:
+        return []
+    named = ", ".join(f'"{queries.ids[i]}"' for i in left[:3])
+    message = f"{left.size} of {len(queries)} queries have no relevant document and are left out, such as {named}"
+    fix = "Judge documents for them, or remove them."
+    return [Note("queries-without-relevant", "warning", "", message, fix=fix, count=int(left.size))]

@@ -1,0 +1,181 @@
+"""Summaries that machines wrote, people's summaries of the same texts, and how good people found the machines'."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.columns import Want, check_columns, names_in, texts_of, value_of
+from harness.reading import Row
+from harness.sampling import drawn, only
+from harness.splits import Content, Splits
+from harness.types import Doubles, EvalSet, HarnessError, Ints, Note, Texts
+
+_WANTS = {
+    "human": Want(("human",), ("human_summaries",)),
+    "machine": Want(("machine",), ("machine_summaries",)),
+    "score": Want(("score",), ("relevance",)),
+}
+
+
+class _Source(NamedTuple):
+    """The summaries of one text."""
+
+    human: tuple[str, ...]
+    machine: tuple[str, ...]
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Summarization:
+    """Columns human_summaries, machine_summaries and relevance, lists; `columns` renames human, machine and score.
+
+    The text itself is not read. A score lies between `min_score` and `max_score` of the settings, 0 and 5 if they are
+    not named.
+    """
+
+    split: str = "test"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def read(self, splits: Splits) -> Content:
+        """One text a row. HarnessError for lists of unequal length or too short, and for scores beyond the scale.
+
+        Also where no text has two scores that differ.
+        """
+        table = splits.table(self.split)
+        check_columns(self.columns, [(table, _WANTS)])
+        names = names_in(table, _WANTS, self.columns)
+        scale = float(self.settings.get("min_score", 0)), float(self.settings.get("max_score", 5))
+        found = [_source(row, names, scale) for row in table.rows]
+        if not found:
+            raise HarnessError(f"{table.where} is empty: expected at least one text with its summaries.")
+        if all(len(set(one.scores)) == 1 for one in found):
+            raise HarnessError(
+                f"{table.where}: the scores of each text are all the same, so there is no order to follow."
+            )
+        score = np.array([score for one in found for score in one.scores], dtype=np.float64)
+        targets = {
+            "score": score, "text": _owners([len(one.machine) for one in found]),
+            "document_text": _owners([len(one.human) for one in found]),
+        }  # fmt: skip
+        human, machine = (
+            _texts([one.human for one in found], "human"),
+            _texts([one.machine for one in found], "machine"),
+        )
+        return Content(human, machine, targets)
+
+    @staticmethod
+    def findings(evalset: EvalSet) -> Sequence[Note]:
+        """Empty summaries, texts whose summaries are all alike or just two, equal summaries with unlike scores."""
+        return [*_empty(evalset), *_level(evalset), *_short(evalset), *_contradicting(evalset)]
+
+    @staticmethod
+    def kept(evalset: EvalSet, items: int) -> EvalSet:
+        """So many texts with all their summaries."""
+        sources = np.unique(evalset.targets["text"]).astype(np.int64)
+        chosen = np.sort(drawn([f"text-{i}" for i in range(int(sources.max()) + 1)], sources, "text")[:items])
+        machine, human = (np.flatnonzero(np.isin(evalset.targets[name], chosen)) for name in ("text", "document_text"))
+        targets = {
+            "score": evalset.targets["score"][machine],
+            "text": np.searchsorted(chosen, evalset.targets["text"][machine]).astype(np.int32),
+            "document_text": np.searchsorted(chosen, evalset.targets["document_text"][human]).astype(np.int32),
+        }
+        return replace(
+            evalset, documents=only(evalset.documents, human), queries=only(evalset.queries, machine), targets=targets
+        )
+
+
+def _source(row: Row, names: Mapping[str, str], scale: tuple[float, float]) -> _Source:
+    human, machine = texts_of(row, "human", names, _WANTS), texts_of(row, "machine", names, _WANTS)
+    scores = _scores(row, names)
+    if len(machine) != len(scores):
+        lengths = f'{len(machine)} in "{names["machine"]}" and {len(scores)} in "{names["score"]}"'
+        raise HarnessError(f"{row.place} has lists of unequal length: {lengths}. Give each summary its score.")
+    if not human or len(machine) < 2:
+        raise HarnessError(
+            f"{row.place} has {len(human)} human and {len(machine)} machine summaries; at least one and two are needed."
+        )
+    low, high = scale
+    for score in scores:
+        if not low <= score <= high:
+            raise HarnessError(
+                f"{row.place} has the score {score:g}, beyond {low:g} to {high:g}. Mend it, or set "
+                "settings: {min_score: ..., max_score: ...}"
+            )
+    return _Source(human, machine, scores)
+
+
+def _scores(row: Row, names: Mapping[str, str]) -> tuple[float, ...]:
+    value = value_of(row, "score", names, _WANTS)
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    listed = value if isinstance(value, list | tuple) else (None,)
+    if any(isinstance(one, bool) or not isinstance(one, int | float) or not np.isfinite(one) for one in listed):
+        raise HarnessError(f'{row.place} has no list of numbers in "{names["score"]}"; expected such as [4.5, 2].')
+    return tuple(map(float, listed))
+
+
+def _owners(counts: Sequence[int]) -> Ints:
+    return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+
+
+def _texts(of: Sequence[Sequence[str]], kind: str) -> Texts:
+    ids = [f"text-{i}-{kind}-{j}" for i, some in enumerate(of, 1) for j in range(1, len(some) + 1)]
+    return Texts(tuple(ids), tuple(text for some in of for text in some))
+
+
+def _scores_by_text(evalset: EvalSet) -> list[Doubles]:
+    owner, score = evalset.targets["text"], evalset.targets["score"]
+    return [score[owner == text] for text in np.unique(owner)]
+
+
+def _empty(evalset: EvalSet) -> list[Note]:
+    notes = []
+    for texts, what in ((evalset.documents, "human"), (evalset.queries, "machine")):
+        empty = [i for i, text in enumerate(texts.texts) if not text.strip()]
+        if empty:
+            message = f"{len(empty)} of {len(texts)} {what} summaries are empty, such as {texts.ids[empty[0]]}"
+            effect = "an empty summary has a vector like any other; its similarity means nothing"
+            notes.append(Note("empty-summaries", "warning", "", message, effect, "Remove them.", len(empty)))
+    return notes
+
+
+def _level(evalset: EvalSet) -> list[Note]:
+    found = _scores_by_text(evalset)
+    level = sum(len(np.unique(scores)) == 1 for scores in found)
+    if not level:
+        return []
+    message = f"{level} of {len(found)} texts have summaries of one and the same score"
+    effect = f"left out: scores are means over {len(found) - level} of {len(found)} texts"
+    return [Note("level-scores", "warning", "", message, effect, "Score them apart, or remove the texts.", level)]
+
+
+def _short(evalset: EvalSet) -> list[Note]:
+    found = _scores_by_text(evalset)
+    short = sum(len(scores) == 2 for scores in found)
+    if not short:
+        return []
+    message = f"{short} of {len(found)} texts have two machine summaries"
+    effect = "their correlation is 1 or -1 and nothing between"
+    return [Note("two-summaries", "info", "", message, effect, "Score more summaries of each text.", short)]
+
+
+def _contradicting(evalset: EvalSet) -> list[Note]:
+    first: dict[tuple[int, str], float] = {}
+    owner, score = evalset.targets["text"].tolist(), evalset.targets["score"].tolist()
+    keys = zip(owner, evalset.queries.texts, strict=True)
+    unlike = [i for i, key in enumerate(keys) if first.setdefault(key, score[i]) != score[i]]
+    if not unlike:
+        return []
+    message = f"{len(unlike)} machine summaries repeat another of the same text with a different score, such as "
+    message += evalset.queries.ids[unlike[0]]
+    effect = "no similarity can satisfy both: the correlation of these texts stays below 1"
+    return [Note("contradicting-summaries", "warning", "", message, effect, "Keep one of each.", len(unlike))]
