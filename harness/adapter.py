@@ -76,8 +76,8 @@ def evaluated(task: Any, data: Mapping[str, Any], model: Any) -> Outcome:
     """A fresh mteb task's scores for a model on our data.
 
     data: by split, rows or a mapping of columns (which stays one, for evaluators that read lists) under the names that
-    the task gives its columns; those of `SPLIT` are scored. What mteb raises is a HarnessError with its first line, as is a main score that is no
-    number. Warnings on the way are dropped, those of convergence counted.
+    the task gives its columns; those of `SPLIT` are scored. What mteb raises is a HarnessError with its first line, as
+    is a main score that is no number. Warnings on the way are dropped, those of convergence counted.
     """
     from datasets import Dataset
     from sklearn.exceptions import ConvergenceWarning

@@ -150,11 +150,10 @@ def tasktype_of(job: Job, evalset: EvalSet) -> Any:
     if not metrics:
         raise HarnessError("metrics is empty; the first metric decides, so name at least one")
     settings = dict(evalset.settings)
-    if evalset.type == "retrieval":
-        settings["kept"] = _positive(job.config["keep_ranks"], "keep_ranks")
-        if main := settings.pop("main", ""):
-            name, _, k = main.rpartition("_at_")
-            metrics = (find("metrics", name)(k=int(k)), *(m for m in metrics if m.key != main))
+    settings["kept"] = _positive(job.config["keep_ranks"], "keep_ranks")
+    if evalset.type == "retrieval" and (main := settings.pop("main", "")):
+        name, _, k = main.rpartition("_at_")
+        metrics = (find("metrics", name)(k=int(k)), *(m for m in metrics if m.key != main))
     return find("tasktypes", evalset.type)(metrics=metrics, **settings)
 
 

@@ -88,12 +88,21 @@ class FittedSpace:
         """See `Space`."""
         rows = self.source.vectors(self.encoder, self.pooling, role, texts).rows
         check_finite(rows, role)
-        found = operand(rows, self.reduction, self.similarity)
+        found = shortened(rows, self.reduction, self.similarity)
         if role == "query":
             return self.quantizer.query(found)
         for block in blocks(len(found)):
             found[block] = self.quantizer.decode(self.quantizer.encode(found[block]))
         return found
+
+
+def shortened(rows: Floats, reduction: FittedReduction, similarity: Similarity) -> Floats:
+    """float32 [n, d] rows, reduced and then of length 1 where the similarity is cosine; untouched by no reduction.
+
+    Classifiers and clusters see the length of a vector, so a model that does not normalise keeps it, as in mteb.
+    """
+    one = rows[:1]
+    return rows if reduction.apply(one) is one else operand(rows, reduction, similarity)
 
 
 def stored_bytes(quantizer: FittedQuantizer, documents: Floats) -> dict[str, float]:

@@ -18,7 +18,9 @@ from harness.spaces import prepared
 from harness.types import HarnessError
 from tests.material import Encoding, small_pairs
 
-PART = Dense(Hashing(prompts={"query": "ask ", "document": "read ", "text": "say "}), Native(), Truncate(), Int8(), Flat())
+PART = Dense(
+    Hashing(prompts={"query": "ask ", "document": "read ", "text": "say "}), Native(), Truncate(), Int8(), Flat()
+)
 
 
 def batches(*texts: str) -> list[dict[str, list[str]]]:
@@ -84,7 +86,9 @@ def test_settings_and_the_seed_reach_the_task_and_its_class_stays_as_it_was() ->
 def test_what_mteb_raises_is_one_line() -> None:
     task, data = sts(small_pairs())
     with pytest.raises(HarnessError, match="mteb cannot score OwnEvalSet") as raised:
-        evaluated(task, {SPLIT: [{"sentence1": "a", "sentence2": "b"}]}, SpaceModel(prepared(PART, small_pairs(), Encoding())))
+        evaluated(
+            task, {SPLIT: [{"sentence1": "a", "sentence2": "b"}]}, SpaceModel(prepared(PART, small_pairs(), Encoding()))
+        )
     assert "\n" not in str(raised.value)
 
 

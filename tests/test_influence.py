@@ -24,19 +24,16 @@ def test_pseudo_values_of_a_variance_are_those_of_the_textbook() -> None:
 
 def test_beyond_two_thousand_items_groups_of_them_are_left_out_and_named() -> None:
     items = np.random.default_rng(1).normal(size=5000)
-    found = pseudo_values(lambda kept: float(np.median(items[kept])), 5000)
+    found = pseudo_values(lambda kept: float(items[kept].std()), 5000)
     assert found.shape == (2000,)
-    assert found.mean() == pytest.approx(np.median(items))
+    assert found.mean() == pytest.approx(items.std())
     assert item_ids(tuple(map(str, range(5000))), 2000)[:2] == ("group-0", "group-1")
     assert item_ids(("a", "b"), 2) == ("a", "b")
-    many = [np.median(np.random.default_rng(seed).normal(size=5000)) for seed in range(200)]
-    assert found.std() / 2000**0.5 == pytest.approx(np.std(many), rel=0.5)
+    assert found.std() / 2000**0.5 == pytest.approx(1 / (2 * 5000) ** 0.5, rel=0.1)  # of normal items, in theory
 
 
 def test_where_nothing_is_left_to_measure_the_value_is_the_mean() -> None:
-    assert jackknifed(0.5, np.array([0.4, np.nan, 0.7])) == pytest.approx([1.0, 0.5, 0.0][0:1] + [0.5] + [0.2], abs=1)
-    found = jackknifed(0.5, np.array([0.4, np.nan, 0.6]))
-    assert found == pytest.approx([0.7, 0.5, 0.3])
+    assert jackknifed(0.5, np.array([0.4, np.nan, 0.6])) == pytest.approx([0.7, 0.5, 0.3])
     assert jackknifed(0.5, np.array([np.nan, np.nan])) == pytest.approx([0.5, 0.5])
     assert pseudo_values(lambda kept: 0.25, 1).tolist() == [0.25]
 
@@ -51,7 +48,7 @@ def test_terms_of_a_v_measure_average_to_it_and_spread_as_its_jackknife(seed: in
     terms = v_measure_terms(labels, clusters.tolist())
     assert terms.mean() == pytest.approx(v_measure_score(labels, clusters))
     left = pseudo_values(lambda kept: float(v_measure_score(labels[kept], clusters[kept])), 300)
-    assert terms.std() == pytest.approx(left.std(), rel=0.05)
+    assert terms.std() == pytest.approx(left.std(), rel=0.1)
     assert np.corrcoef(terms, left)[0, 1] > 0.99
 
 

@@ -50,9 +50,14 @@ from harness.retrievers.late_interaction import LateInteraction
 from harness.retrievers.learned_sparse import LearnedSparse
 from harness.retrievers.rerank import Rerank
 from harness.spaces import prepared
+from harness.tasktypes.classification import Classification
+from harness.tasktypes.clustering import Clustering
+from harness.tasktypes.pair_classification import PairClassification
+from harness.tasktypes.reranking import Reranking
 from harness.tasktypes.retrieval import Retrieval
 from harness.types import Comparison, Inapplicable
-from tests.material import Encoding, clustered, qrels_of, ranking_of, small_pairs, small_set
+from tests.material import Encoding, clustered, qrels_of, ranking_of, small_set
+from tests.tasktypes.small import SMALL
 
 DENSE = Dense(Hashing(), Native(), Truncate(), Float32(), Flat())
 # Parts that cannot be made without arguments, and further instances of those that can.
@@ -84,6 +89,13 @@ EXAMPLES: Mapping[str, tuple[Any, ...]] = {
     ),
     "retrievers.learned_sparse": (LearnedSparse(Hashing(gives="sparse"), Native()),),
     "tasktypes.retrieval": (Retrieval((Ndcg(3), Mrr(2))),),
+    "tasktypes.reranking": (Reranking(), Reranking((Ndcg(3), Mrr(2)), "map_at_10")),
+    "tasktypes.classification": (Classification(n_experiments=2), Classification("f1", n_experiments=2)),
+    "tasktypes.clustering": (
+        Clustering(max_documents_per_cluster=50, n_clusters=2),
+        Clustering("ami", max_fraction_of_documents_to_embed=0.5, max_documents_per_cluster=50, n_clusters=2),
+    ),
+    "tasktypes.pair_classification": (PairClassification(), PairClassification("max_accuracy")),
     "poolings.concat": (Concat((Cls(), Mean())),),
     "reductions.truncate": (Truncate(), Truncate(5)),
     "reductions.pca": (Pca(), Pca(5)),
@@ -380,9 +392,6 @@ def test_a_metrics_key_carries_its_depth_and_is_its_own(part: Any) -> None:
     assert part.key.endswith(f"_at_{part.k}")
     assert dataclasses.replace(part, k=7).key.endswith("_at_7")
     assert sum(p.values[0].key.rpartition("_at_")[0] == part.key.rpartition("_at_")[0] for p in of("metrics")) == 1
-
-
-SMALL = {"sts": small_pairs}
 
 
 @pytest.mark.parametrize("part", of("tasktypes"))

@@ -29,7 +29,7 @@ from harness.protocols import (
     VectorSource,
 )  # fmt: skip
 from harness.ranking import check_finite, id_order, own_documents, scored, stacked
-from harness.spaces import FittedSpace, Space, stored_bytes
+from harness.spaces import FittedSpace, Space, shortened, stored_bytes
 from harness.types import (
     Doubles,
     EvalSet,
@@ -97,7 +97,7 @@ class Dense:
         idle = (_NO_SEARCH,) if self.rescore or not self.index.exact else ()
         warnings = (*self._warnings(similarity, documents), *empty, *idle)
         reduction = self._reduced(documents.rows, source)
-        kept = operand(documents.rows, reduction, similarity)
+        kept = shortened(documents.rows, reduction, similarity)
         quantizer = self.quantizer.fit(kept)
         facts = {**lost, "variance_kept": reduction.variance_kept, **stored_bytes(quantizer, kept)}
         made, fitted = (self.encoder, self.pooling), (reduction, quantizer)

@@ -19,17 +19,19 @@ class Reranking:
     """Scores each query's own candidates alone, then as `Retrieval` does, with `main` before the other metrics.
 
     `main` is mteb's name of a metric: that of mteb's reranking tasks unless the set says otherwise. Relevant documents
-    that are no candidates count as missed; a query without a relevant document is left out and counted.
+    that are no candidates count as missed; a query without a relevant document is left out and counted. `kept` is that
+    of `Retrieval`.
     """
 
     metrics: tuple[Metric, ...] = ()
     main: str = "map_at_1000"
+    kept: int = 10
 
     def evaluate(self, evalset: EvalSet, searcher: Searcher) -> Evaluation:
         """Rank the candidates and score; Inapplicable where documents have no score by themselves."""
         main = _metric(self.main)
         others = tuple(metric for metric in self.metrics if metric.key != main.key)
-        retrieval: TaskType = find("tasktypes", "retrieval")((main, *others))
+        retrieval: TaskType = find("tasktypes", "retrieval")((main, *others), self.kept)
         return retrieval.evaluate(evalset, cast(Searcher, _Shortlist(evalset, searcher)))
 
 

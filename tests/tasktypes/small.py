@@ -16,9 +16,7 @@ TOPICS = (
 )  # fmt: skip
 
 
-def written(
-    count: int, seed: int, topics: Sequence[int] | None = None, own: int = 4
-) -> tuple[list[str], np.ndarray]:
+def written(count: int, seed: int, topics: Sequence[int] | None = None, own: int = 4) -> tuple[list[str], np.ndarray]:
     """So many texts, and the topic of each: so many words of its own and two or three of any topic."""
     draw = np.random.default_rng(seed)
     chosen = np.array(topics if topics is not None else [i % 4 for i in range(count)], dtype=np.int32)

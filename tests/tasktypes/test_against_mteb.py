@@ -33,7 +33,10 @@ from tests.tasktypes.small import SMALL, small_topics
 
 WHOLE = Dense(Hashing(), Native(), Truncate(), Float32(), Flat())
 HALF = Dense(Hashing(), Native(), Truncate(32), Int8(), Flat())
-SMALLER = {"clustering": {"max_documents_per_cluster": 100, "n_clusters": 4}, "classification": {"samples_per_label": 5}}
+SMALLER = {
+    "clustering": {"max_documents_per_cluster": 100, "n_clusters": 4},
+    "classification": {"samples_per_label": 5},
+}
 
 NEEDED = {  # what mteb's classes lack, or set otherwise
     "clustering": {"max_fraction_of_documents_to_embed": None}, "summarization": {"min_score": 0, "max_score": 5},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
@@ -23,7 +24,14 @@ from harness.tasktypes.reranking import Reranking
 from harness.types import EvalSet, Evaluation, Texts
 from tests.material import Encoding, Listed
 from tests.tasktypes.small import (
-    SMALL, named, small_alike, small_bitext, small_candidates, small_classes, small_summaries, small_topics,
+    SMALL,
+    named,
+    small_alike,
+    small_bitext,
+    small_candidates,
+    small_classes,
+    small_summaries,
+    small_topics,
 )  # fmt: skip
 
 WHOLE = Dense(Hashing(), Native(), Truncate(), Float32(), Flat())
@@ -123,14 +131,35 @@ def test_a_text_has_the_share_of_classifiers_that_were_right_and_f1_is_that_of_s
     assert 0 < found.per_query["f1"].std() < 1
 
 
-def test_a_text_adds_to_the_v_measure_what_it_does_in_the_draws_and_nothing_on_a_level_it_lacks() -> None:
-    draws = {"max_documents_per_cluster": 60, "n_clusters": 5}
-    found = ours(small_topics(levels=2), **draws)
-    values = found.per_query["v_measure"]
-    assert values.shape == (40,)
+def test_a_text_adds_to_the_v_measure_what_a_little_more_weight_of_its_copies_would() -> None:
+    """By hand: every copy in the one draw counts 50 times, and those of one text 51 times."""
+    from sklearn.cluster import MiniBatchKMeans
+    from sklearn.metrics import v_measure_score
+
+    data = small_topics()
+    found = ours(data, max_documents_per_cluster=200, n_clusters=1)
+    rows = prepared(WHOLE, data, Encoding()).vectors(data.documents.texts, "text")
+    drawn = np.array(Random(42).choices(range(40), k=200))
+    clusters = MiniBatchKMeans(4, batch_size=512, n_init=1, random_state=42).fit_predict(rows[drawn])
+    label = data.targets["label"][drawn, 0]
+    whole = v_measure_score(label, clusters)
+    copies = [50 + (drawn == text) for text in range(40)]
+    heavier = np.array([v_measure_score(np.repeat(label, n), np.repeat(clusters, n)) for n in copies])
     assert found.query_ids == tuple(f"d{i:02}" for i in range(40))
-    others = [ours(small_topics(levels=2), **draws, seed=seed).per_query["v_measure"].mean() for seed in range(12)]
-    assert np.std(others) < 2 * values.std() / 40**0.5, "other draws are within the error that the values show"
+    np.testing.assert_allclose(found.per_query["v_measure"], whole + 40 * (heavier - whole) * 50, atol=0.02)
+
+
+def test_a_text_that_a_level_lacks_has_that_levels_mean() -> None:
+    draws = {"max_documents_per_cluster": 60, "n_clusters": 1}
+    label = np.stack([np.arange(40) % 4, np.where(np.arange(40) < 20, -1, np.arange(40) % 2)], axis=1).astype(np.int32)
+    alone, both = (
+        ours(replace(small_topics(), targets={"label": columns, "group": np.zeros(40, np.int32)}), **draws)
+        for columns in (label[:, :1], label)
+    )
+    upper, values = alone.per_query["v_measure"], both.per_query["v_measure"]
+    second = 2 * values.mean() - upper.mean()
+    assert values[:20] == pytest.approx((upper[:20] + second) / 2)
+    assert np.std(2 * values[20:] - upper[20:]) > 0.01
 
 
 def test_where_mteb_embeds_some_texts_these_are_the_items_and_a_warning_says_how_many() -> None:
