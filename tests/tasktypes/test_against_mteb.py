@@ -18,6 +18,7 @@ from harness.forward import StoredVectors
 from harness.indexes.flat import Flat
 from harness.metrics.ndcg import Ndcg
 from harness.parts import find
+from harness.poolings.mean import Mean
 from harness.poolings.native import Native
 from harness.protocols import VectorSource
 from harness.quantizers.float32 import Float32
@@ -55,6 +56,18 @@ def main_score(found: Evaluation) -> float:
 
 def hashed(texts: Sequence[str]) -> Floats:
     return Hashing().open("cpu").encode(texts, "text", [Native()], None).vectors[0]
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_a_model_that_gives_no_unit_vectors_has_mtebs_score_too(kind: str) -> None:
+    def longer(texts: Sequence[str]) -> Floats:
+        return Hashing().open("cpu").encode(texts, "text", [Mean()], None).vectors[0]
+
+    data, settings = SMALL[kind](), SMALLER.get(kind, {})
+    assert np.linalg.norm(longer(data.documents.texts), axis=1).std() > 0.1
+    theirs = peer.score(data, longer, **settings, **NEEDED.get(kind, {}))
+    dense = replace(WHOLE, pooling=Mean())
+    assert main_score(ours(data, dense, **settings)) == pytest.approx(theirs["main_score"], abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", SMALL)
