@@ -156,9 +156,15 @@ def _compared(field: Field, verdict: Verdict, i: int, policy: Policy) -> dict[st
         "wins": sum(p.wins for p in pairs), "ties": sum(p.ties for p in pairs), "losses": sum(p.losses for p in pairs),
         "sd": spread if np.isfinite(spread) else None, "effect": _effect(float(verdict.difference[i]), spread),
         "proven": bool(verdict.proven[i]), "detectable": _detectable(pairs, field.weights),
-        "queries_needed": queries_needed(spread, policy.margin), "cost_rank": int(field.costs[i]),
+        "queries_needed": int(np.ceil(queries_needed(spread, policy.margin) * _items_a_value(field))),
+        "cost_rank": int(field.costs[i]),
         "verdict": _verdict(low, high, policy.margin),
     }  # fmt: skip
+
+
+def _items_a_value(field: Field) -> float:
+    """Scored items to one value: more than 1 where values are those of groups of items."""
+    return float(sum(field.scored)) / sum(s.shape[1] for s in field.sets)
 
 
 def _detectable(pairs: Sequence[Paired], weights: Sequence[float]) -> float:

@@ -137,6 +137,7 @@ def _described(said: Manifest, content: Content, exclude_self: bool) -> EvalSet:
         languages=said.languages, weight=said.weight, guard=said.guard, label_source=said.label_source,
         exclude_self=exclude_self, notes=content.notes, source=shown(said.path), public=said.public,
         instruction=said.instruction, prompts=said.prompts, targets=content.targets, settings=said.settings,
+        split=said.split,
     )  # fmt: skip
 
 

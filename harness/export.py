@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import re
@@ -40,13 +41,14 @@ class Result(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a result belongs in mteb's files; `languages` as mteb writes them."""
+    """Where a result belongs in mteb's files, `languages` as these have them; `own`: data that mteb did not load."""
 
     task: str
     subset: str
     split: str
     revision: str
     languages: Sequence[str]
+    own: bool
 
 
 def export_text(folder: Path, form: str, out: Path) -> str:
@@ -89,31 +91,65 @@ def _mteb(sweep: Sweep, out: Path) -> str:
     names = distinct(result.task for result in kept)
     folders = _folders(kept)
     placed: dict[tuple[Path, str], list[tuple[Place, Result]]] = {}
-    for result in kept:
+    for result, (folder, entry) in zip(kept, folders, strict=True):
         place, why = _place(result, names[result.task])
-        said += [why] if why else []
-        folder, _ = folders[result.variant["candidate_id"]]
+        said += [line for line in (why, *_claims(result, place, entry)) if line]
         placed.setdefault((folder, place.task), []).append((place, result))
-    files = [(out / "results" / folder / f"{task}.json", task, parts) for (folder, task), parts in placed.items()]
-    for path, task, scores, revision in [(p, t, _by_split(parts), parts[0][0].revision) for p, t, parts in files]:
-        write_result(path, task, revision, scores, sweep.manifest["created"])
-    by_id = {result.variant["candidate_id"]: result for result in kept}
-    for name, (folder, entry) in folders.items():
-        write_meta(out / "results" / folder, entry, _model_facts(by_id[name]))
-    head = f"{counted(len(placed), 'TaskResult file')} of {counted(len(folders), 'candidate')} in {out / 'results'}"
+    files = [(f, task, _revision(parts), _by_split(parts)) for (f, task), parts in placed.items()]
+    for folder, task, revision, scores in files:  # made before the first is written: a refusal leaves nothing behind
+        write_result(out / "results" / folder / f"{task}.json", task, revision, scores, sweep.manifest["created"])
+    metas = {folder: (entry, result) for result, (folder, entry) in zip(kept, folders, strict=True)}
+    for folder, (entry, result) in metas.items():
+        write_meta(out / "results" / folder, entry, _model_facts(result))
+    candidates = len({result.variant["candidate_id"] for result in kept})
+    head = f"{counted(len(placed), 'TaskResult file')} of {counted(candidates, 'candidate')} in {out / 'results'}"
     return "\n".join([f"{head}; mteb.ResultCache({str(out)!r}) reads them", *dict.fromkeys(said)])
 
 
-def _folders(kept: Sequence[Result]) -> dict[str, tuple[Path, Entry]]:
-    """Folder and entry of each candidate; those that would share one, letter case apart, get their id into it."""
-    entries = {r.variant["candidate_id"]: entry_of(r.variant, r.record.provenance.get("candidate", {})) for r in kept}
-    found = {name: (folder_of(entry), entry) for name, entry in entries.items()}
-    folded = [str(folder).casefold() for folder, _ in found.values()]
-    for name, (folder, entry) in found.items():
-        if folded.count(str(folder).casefold()) > 1:
+def _folders(kept: Sequence[Result]) -> list[tuple[Path, Entry]]:
+    """Folder and entry of each result; candidates that would share a folder, letter case apart, get their id into it.
+
+    A candidate has several where eval sets bring prompts of their own.
+    """
+    found = [(folder_of(entry), entry) for entry in map(_entry, kept)]
+    sharing: dict[str, set[str]] = {}
+    for result, (folder, _) in zip(kept, found, strict=True):
+        sharing.setdefault(str(folder).casefold(), set()).add(result.variant["candidate_id"])
+    for number, (folder, entry) in enumerate(found):
+        if len(sharing[str(folder).casefold()]) > 1:
+            name = kept[number].variant["candidate_id"]
             apart = entry._replace(experiment={**entry.experiment, "candidate": name})
-            found[name] = folder_of(apart), apart
+            found[number] = folder_of(apart), apart
     return found
+
+
+def _entry(result: Result) -> Entry:
+    public = result.about.get("public")
+    registered = known(public_name(public).task) if public else None
+    usual = registered.instruction if registered else ""
+    return entry_of(result.variant, result.record.provenance.get("candidate", {}), result.about, usual)
+
+
+def _claims(result: Result, place: Place, entry: Entry) -> Iterator[str]:
+    """What a file under a public name does not claim."""
+    if place.own and not place.task.startswith(OWN):
+        yield (
+            f"{result.task}: not loaded as mteb/{place.task}; its file's dataset_revision is the hash of our data, "
+            "so it does not claim the leaderboard's"
+        )
+    if any(key.startswith("set_") for key in entry.experiment):
+        yield f"{result.task}: scored with the set's own prompts, so filed as an experiment, not as the plain model"
+
+
+def _revision(parts: Sequence[tuple[Place, Result]]) -> str:
+    """The one revision of a file's data, the registry's or ours: of several sets of ours, a hash of their hashes."""
+    found, by_kind = sorted({place.revision for place, _ in parts}), {place.own: r.task for place, r in parts}
+    if len(by_kind) > 1:
+        raise HarnessError(
+            f"{by_kind[False]} is mteb's own data and {by_kind[True]} is not; a file of {parts[0][0].task} holds data of "
+            "one revision, so run and export them apart"
+        )
+    return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
 
 
 def _place(result: Result, own: str) -> tuple[Place, str]:
@@ -127,9 +163,11 @@ def _place(result: Result, own: str) -> tuple[Place, str]:
         elif registered.main not in _scores(result.record):
             why = f"{result.task}: {registered.main}, the main metric of {wanted.task}, was not computed"
         else:
-            return Place(*wanted, registered.revision, list(registered.languages[wanted.subset])), ""
+            own_data = about.get("hub") != registered.path
+            revision = about["sha256"] if own_data else registered.revision
+            return Place(*wanted, revision, list(registered.languages[wanted.subset]), own_data), ""
         why += "; exported under its own name"
-    return Place(f"{OWN}.{own}", "default", "test", about["sha256"], languages_of(about["languages"])), why
+    return Place(f"{OWN}.{own}", "default", "test", about["sha256"], languages_of(about["languages"]), True), why
 
 
 def _by_split(parts: Iterable[tuple[Place, Result]]) -> dict[str, list[dict[str, Any]]]:

@@ -35,10 +35,32 @@ def import_text(paths: Sequence[Path], results_dir: Path) -> str:
             f"{counted(len(found), 'result')} of {counted(len(models), 'model')} on {counted(len(tasks), 'task')}: "
             f"{kept.new} new, {kept.replaced} replaced, {kept.same} as before, in {results_dir / FILE}",
             *_said(f"{counted(len(passed_over), 'file')} passed over", passed_over),
+            *_said("given several times with other scores, of which the last stays", _repeated(found)),
+            *_said("in several revisions, which tables show as MODEL @REVISION", _revised(found)),
             *_said("not in mteb's registry", sorted(task for task in tasks if known(task) is None)),
             "Tables and pages show them on sets whose manifest has public: NAME; the decision never looks at them.",
         ]
     )
+
+
+def _repeated(found: Sequence[Published]) -> list[str]:
+    """Results that take one another's place: the revision of the data makes no other result."""
+    given: dict[tuple[str, ...], set[str]] = {}
+    for p in found:
+        given.setdefault((*_place(p), p.revision), set()).add(repr(sorted(p.scores.items())))
+    return [f"{names[3]} on {names[0]}" for names, scores in given.items() if len(scores) > 1]
+
+
+def _revised(found: Sequence[Published]) -> list[str]:
+    given: dict[tuple[str, ...], set[str]] = {}
+    for p in found:
+        given.setdefault(_place(p), set()).add(p.revision)
+    return sorted({names[3] for names, revisions in given.items() if len(revisions) > 1})
+
+
+def _place(p: Published) -> tuple[str, ...]:
+    """What tables tell apart beside revisions."""
+    return p.task.casefold(), p.subset.casefold(), p.split.casefold(), p.model, p.experiment
 
 
 def _folder(path: Path) -> tuple[list[Published], list[str]]:

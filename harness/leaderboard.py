@@ -18,6 +18,8 @@ _PLAIN = {
     "quantization": ("float32",), "index": ("flat",), "reduction": ("truncate",), "prompt": ("native",),
     "chunking": ("none",),
 }  # fmt: skip
+_SEARCHING = ("retrieval", "reranking")  # what reads queries and documents; the rest reads texts
+_BLANK = "{instruction}"
 _SETTINGS = {"dtype": "float32", "max_tokens": 0, "similarity": "native"}
 
 
@@ -44,18 +46,22 @@ def public_name(text: str) -> PublicName:
     return PublicName(task, subset or "default", split or "test")
 
 
-def entry_of(variant: Mapping[str, Any], candidate: Mapping[str, Any]) -> Entry:
+def entry_of(
+    variant: Mapping[str, Any], candidate: Mapping[str, Any], about: Mapping[str, Any], usual: str = ""
+) -> Entry:
     """Where a candidate stands: a variant of a sweep's manifest, and the description that its record has.
 
     A model of a hub keeps its id, any other is `in-house/LABEL`. The revision is the one that was asked for; of files
-    in a folder or package, or where none was named, the hash of the weights.
+    in a folder or package, or where none was named, the hash of the weights. `about` is what the manifest says of the
+    eval set: prompts of its own, and an instruction other than the `usual` one of its public task, that a model's texts
+    were read with make an experiment, named by a hash, since texts stay here.
     """
     hub_id = str(variant["card"].get("id") or "")
     public = _HUB_ID.fullmatch(hub_id) is not None
     encoders = list(_encoders(candidate))
     named = {str(e["revision"]) for e in encoders if e.get("revision") and not e.get("path") and not e.get("package")}
     revision = named.pop() if len(named) == 1 == len(encoders) else variant["model_sha256"]
-    experiment = _labelled(variant) | _settings(candidate, encoders)
+    experiment = _labelled(variant) | _settings(candidate, encoders) | _of_set(candidate, about, usual)
     if public:
         experiment |= {k: v for k, v in _words(variant["model"]) if k not in experiment}
     model = hub_id if public else f"{OWN}/{safe(variant['model'])}"
@@ -79,8 +85,11 @@ def _told(text: str) -> str:
 def _marked(text: str, kept: str) -> str:
     if kept and kept == text and len(kept) <= _LONGEST:
         return kept
-    mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{kept[: _LONGEST - 9]}-{mark}".lstrip("-")
+    return f"{kept[: _LONGEST - 9]}-{_hash(text)}".lstrip("-")
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def distinct(names: Iterable[str]) -> dict[str, str]:
@@ -104,6 +113,29 @@ def _settings(candidate: Mapping[str, Any], encoders: Iterable[Mapping[str, Any]
             if node.get(key, usual) != usual:
                 found.setdefault(key, []).append(str(node[key]))
     return {key: "+".join(dict.fromkeys(values)) for key, values in found.items()}
+
+
+def _of_set(candidate: Mapping[str, Any], about: Mapping[str, Any], usual: str) -> dict[str, str]:
+    """What the eval set put before the texts, where the candidate took it."""
+    roles = ("query", "document") if about.get("type") in _SEARCHING else ("text",)
+    used = [(role, str(given[role])) for given in _prompts(candidate) for role in roles if given.get(role) is not None]
+    wanted, instruction = about.get("prompts") or {}, str(about.get("instruction") or "")
+    own = {(role, text) for role, text in used if wanted.get(role) == text or _BLANK in wanted.get(role, "")}
+    found = {"set_prompts": repr(sorted(own))} if own else {}
+    if instruction and instruction != usual and any(instruction in text for _, text in used):
+        found["set_instruction"] = instruction
+    return {key: _hash(text) for key, text in found.items()}
+
+
+def _prompts(node: Any) -> Iterator[Mapping[str, Any]]:
+    """The prompts by role of all models inside a description, those of plug-ins too."""
+    if isinstance(node, Mapping):
+        if isinstance(node.get("prompts"), Mapping):
+            yield node["prompts"]
+        node = list(node.values())
+    if isinstance(node, list | tuple):
+        for inner in node:
+            yield from _prompts(inner)
 
 
 def _words(label: str) -> Iterator[tuple[str, str]]:

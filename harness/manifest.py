@@ -59,6 +59,8 @@ def _about(evalset: EvalSet) -> dict[str, Any]:
         "sha256": evalset.sha256,
         "type": evalset.type,
         "public": evalset.public,
+        "hub": _hub(evalset),
+        "split": evalset.public.partition("@")[2] or evalset.split,
         "documents": len(evalset.documents),
         "queries": len(evalset.queries),
         "scored_queries": evalset.scored,
@@ -73,6 +75,16 @@ def _about(evalset: EvalSet) -> dict[str, Any]:
         "instruction": evalset.instruction,
         "notes": [dict(n._asdict()) for n in evalset.notes],
     }
+
+
+def _hub(evalset: EvalSet) -> str:
+    """The data set on the hub that mteb's loader read, as its registry names it; empty for data from anywhere else.
+
+    Public sets alone have the registry's main score or task in `settings` and a source that is no path: their loader
+    refuses to run where a folder of that name lies.
+    """
+    brought = evalset.settings.keys() & {"main", "task"}
+    return evalset.source if evalset.public and brought and not Path(evalset.source).exists() else ""
 
 
 def _model_sha256(variant: Variant) -> str:

@@ -39,7 +39,7 @@ def load_public(name: str, say: Callable[[str], None] = lambda _: None) -> EvalS
     if part.entry.type in ("retrieval", "reranking"):
         content = _ranked(data[part.split], f"{part.entry.path}[{part.split}]")
     else:
-        content = _grouped(part, task, data) or _read(part, task, data)
+        content = _unlike(part, task, data) or _read(part, task, data)
     return _evalset(part, task, known, content)
 
 
@@ -135,20 +135,55 @@ def _left_out(left: tuple[int, int], where: str) -> list[Note]:
     )
 
 
-def _grouped(part: Part, task: Any, data: Mapping[str, Any]) -> Content | None:
-    """The two forms that no layout has: sets clustered apart, and translations that stand among other sentences."""
+def _unlike(part: Part, task: Any, data: Mapping[str, Any]) -> Content | None:
+    """The forms that no layout has: public classes and sets of texts, and translations among other sentences."""
     rows = data[part.split]
-    if part.entry.type == "clustering" and not hasattr(task, "max_documents_per_cluster"):
-        sets = [(row[task.input_column_name], row[task.label_column_name]) for row in rows]
-        texts = tuple(text for some, _ in sets for text in some)
-        labels = [str(label) for _, some in sets for label in some]
-        group = np.repeat(np.arange(len(sets), dtype=np.int32), [len(some) for some, _ in sets])
-        targets = {"label": numbers(labels, labels)[:, None], "group": group}
-        return Content(_texts("text", texts), _texts("", ()), targets)
+    if part.entry.type == "clustering":
+        where = f"{part.entry.path}[{part.split}]"
+        return _levels(task, rows, where) if hasattr(task, "max_documents_per_cluster") else _sets(task, rows)
     if part.entry.type == "bitext" and "gold" in rows:
         gold = np.array([pair[1] for pair in rows["gold"]], dtype=np.int32)
         return Content(_texts("second", rows["sentence2"]), _texts("first", rows["sentence1"]), {"gold": gold})
     return None
+
+
+def _sets(task: Any, rows: Any) -> Content:
+    """Texts that are clustered set by set."""
+    sets = [(row[task.input_column_name], row[task.label_column_name]) for row in rows]
+    texts = tuple(text for some, _ in sets for text in some)
+    labels = [str(label) for _, some in sets for label in some]
+    group = np.repeat(np.arange(len(sets), dtype=np.int32), [len(some) for some, _ in sets])
+    targets = {"label": numbers(labels, labels)[:, None], "group": group}
+    return Content(_texts("text", texts), _texts("", ()), targets)
+
+
+def _levels(task: Any, rows: Any, where: str) -> Content:
+    """Texts with labels on the levels that the task scores, whatever these are: mteb scores them all.
+
+    mteb writes -1 for a level that a text lacks and leaves out what equals -1. Among labels that are text this becomes
+    the text "-1", which does not: such texts are one more class of the level, here -2. Among numbers they are -1.
+    """
+    texts, labels = list(rows[task.input_column_name]), list(rows[task.label_column_name])
+    given = [label if isinstance(label, list) else [label] for label in labels]
+    for number, (text, some) in enumerate(zip(texts, given, strict=True), start=1):
+        if not isinstance(text, str) or not all(isinstance(one, str | int) for one in some):
+            raise HarnessError(
+                f"{where}:{number} has {text!r:.40} with the label {some!r:.40}; expected text and labels"
+            )
+    depth = max(map(len, given), default=0)
+    if not depth:
+        raise HarnessError(f"{where} has no labels; expected at least one text with its label")
+    none = -2 if any(isinstance(one, str) for some in given for one in some) else -1
+    levels = [_level(given, level, none) for level in range(min(depth, task.max_depth or depth))]
+    targets = {"label": np.stack(levels, axis=1), "group": np.zeros(len(texts), dtype=np.int32)}
+    return Content(_texts("text", texts), _texts("", ()), targets)
+
+
+def _level(given: Sequence[Sequence[Any]], level: int, none: int) -> Ints:
+    """int32 [n] numbers of classes on one level."""
+    labels = [some[level] if level < len(some) else -1 for some in given]
+    found = numbers([None if one == -1 else str(one) for one in labels], (str(one) for one in labels if one != -1))
+    return np.where(found < 0, np.int32(none), found)
 
 
 def _texts(kind: str, texts: Sequence[str]) -> Texts:

@@ -134,8 +134,9 @@ def _rows(sweep: Sweep, name: str, found: Sequence[tuple[str, ...]]) -> list[Row
         called = model + (f" ({experiment})" if experiment else "")
         called += f" @{revision[:7]}" if revision and several[model, experiment] > 1 else ""
         values = json.loads(scores)
-        here = None if experiment else measured.get(model.casefold(), {}).get(main)
-        told = "" if here is None else f"measured here {here:.4f}, {signed(here - values['main_score'], 4)}"
+        here = [] if experiment else [v[main] for v in measured.get(model.casefold(), []) if v.get(main) is not None]
+        each = dict.fromkeys(f"{score:.4f}, {signed(score - values['main_score'], 4)}" for score in here)
+        told = f"measured here {'; '.join(each)}" if each else ""
         made.append(
             dict.fromkeys(KEYS + MORE) | values | {
                 "sweep": sweep.manifest["sweep"], "task": name, "task_type": about["type"], "model": called,
@@ -146,14 +147,19 @@ def _rows(sweep: Sweep, name: str, found: Sequence[tuple[str, ...]]) -> list[Row
     return sorted(made, key=lambda row: (-row["main_score"], row["model"]))
 
 
-def _measured(sweep: Sweep, task: str) -> dict[str, Mapping[str, Any]]:
-    """What the plain models scored on a set here, by their public name in lower case."""
-    found: dict[str, Mapping[str, Any]] = {}
+def _measured(sweep: Sweep, task: str) -> dict[str, list[Mapping[str, Any]]]:
+    """What the plain models scored on a set here, by their public name in lower case; several revisions, several times.
+
+    An instruction is the public task's own where the set was named in a run as `mteb/NAME`, without a manifest.
+    """
+    about = sweep.manifest["evalsets"][task]
+    usual = about.get("instruction", "") if about.get("hub") and task.startswith("mteb/") else ""
+    found: dict[str, list[Mapping[str, Any]]] = {}
     for variant in sweep.manifest["variants"]:
         record = sweep.records.get(variant["quality"])
         if variant["task"] != task or record is None or record.status != "ok":
             continue
-        entry = entry_of(variant, record.provenance.get("candidate", {}))
+        entry = entry_of(variant, record.provenance.get("candidate", {}), about, usual)
         if not entry.experiment:
-            found[entry.model.casefold()] = record.values
+            found.setdefault(entry.model.casefold(), []).append(record.values)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -25,15 +26,20 @@ _BEFORE_1_11 = "mteb_dataset_name"  # how files from before mteb 1.11 name their
 _SIGNED = ("spearman", "pearson", "p-MRR")
 _LONGEST_NAME = 200
 _ROUNDING = 1e-6
+_COMMIT = re.compile(r"[0-9a-f]{3,64}")
 _EXPECTED = 'a TaskResult, or {model: {task: {"split/subset": {"main_score": 0.5}}}}'
 Scores = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 class Known(NamedTuple):
-    """A task of mteb's registry: its main metric, the revision of its data, the languages (`deu-Latn`) by subset."""
+    """A task of mteb's registry: its main metric, its data set on the hub and the revision of that, the instruction for
+    models that take one, the languages (`deu-Latn`) by subset.
+    """
 
     main: str
+    path: str
     revision: str
+    instruction: str
     languages: Mapping[str, Sequence[str]]
 
 
@@ -49,7 +55,11 @@ def known(task: str) -> Known | None:
             about = get_task(task).metadata
     except KeyError:
         return None
-    return Known(str(about.main_score), str(about.revision), about.hf_subsets_to_langscripts)
+    prompt = about.prompt or ""
+    return Known(
+        str(about.main_score), str(about.dataset.get("path", "")), str(about.revision),
+        prompt if isinstance(prompt, str) else prompt.get("query", ""), about.hf_subsets_to_langscripts,
+    )  # fmt: skip
 
 
 def folder_of(entry: Entry) -> Path:
@@ -144,7 +154,16 @@ def _of_one_task(path: Path, data: Mapping[str, Any]) -> Iterator[Published]:
     for split, entries in result.scores.items():
         for scores in entries:
             place = result.task_name, split, str(scores["hf_subset"])
-            yield _published(path, model, place, scores)
+            yield _published(path, model, place, scores)._replace(source=shown(path) + _other(result))
+
+
+def _other(result: Any) -> str:
+    """Says that a result is of other data than the registry names today."""
+    about, revision = known(result.task_name), str(result.dataset_revision)
+    if about is None or revision == about.revision:
+        return ""
+    told = revision[:7] if _COMMIT.fullmatch(revision) else "unknown"
+    return f" (of data revision {told}, not the registry's {about.revision[:7]})"
 
 
 def _listed(path: Path, data: Any) -> Iterator[Published]:

@@ -109,10 +109,8 @@ class EvalSet:
     """Corpus, queries and judgements, with what the manifest says of them; `sample` says what a smoke test kept.
 
     `instruction` fills templates such as e5-mistral's, `prompts` (by role) replace the models' own on this set,
-    `public` names the public data set that this is: `NAME`, `NAME/SUBSET`, either with `@SPLIT`.
-
+    `public` is the public set that this is (`NAME`, `NAME/SUBSET`, either with `@SPLIT`), `settings` its task type's.
     What texts are scored against beside qrels is in `targets`, as `harness/layouts/__init__.py` lists by type.
-    `settings` are parameters of the task type that this set asks for.
     """
 
     name: str
@@ -131,6 +129,7 @@ class EvalSet:
     instruction: str = ""
     prompts: Mapping[Role, str] = field(default_factory=dict)
     public: str = ""
+    split: str = "test"
     targets: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 

@@ -113,21 +113,25 @@ def _score(line: Golden, sweep: Sweep) -> tuple[float | None, str]:
     if not same:
         models = ", ".join(sorted({str(v["model"]) for v in family})) or "nothing"
         return None, f"{line.place}: the command runs no {line.model} on {line.task}; it runs {models} there"
-    records = {v.get("quality"): sweep.records.get(v.get("quality", "")) for v in same}
-    good = [record for record in records.values() if record is not None and record.status == "ok"]
-    if not good:
-        reasons = [str(v.get("reason") or "") for v in same] + [r.reason for r in records.values() if r is not None]
-        return None, next(filter(None, reasons), "it has not run")
-    scores = {record.values.get(line.metric) for record in good}
-    if len(scores) > 1:
-        return (
-            None,
-            f"{line.place}: the command gives {len(scores)} scores for {line.model}; narrow it to one candidate",
-        )
-    if (score := scores.pop()) is None:
-        known = ", ".join(sorted(k for k, v in good[0].values.items() if isinstance(v, float)))
+    if other := _otherwise(line, sweep.manifest["evalsets"][line.task], same):
+        return None, f"{line.place}: the command {other}"
+    record = sweep.records.get(same[0].get("quality", ""))
+    if record is None or record.status != "ok":
+        return None, str(same[0].get("reason") or (record and record.reason) or "it has not run")
+    if (score := record.values.get(line.metric)) is None:
+        known = ", ".join(sorted(k for k, v in record.values.items() if isinstance(v, float)))
         return None, f"{line.place}: no metric {line.metric}; there are {known}"
     return float(score), ""
+
+
+def _otherwise(line: Golden, about: Mapping[str, Any], same: Sequence[Mapping[str, Any]]) -> str:
+    """What the command scores that the line does not mean; empty where they agree."""
+    if line.split and about["split"] != line.split:
+        return f"reads the split {about['split']} of {line.task}, not {line.split}"
+    if about["sample"]:
+        return f"scores {about['sample']} of {line.task}, not all"
+    candidates = len({v.get("candidate_id", "") for v in same})
+    return f"runs {candidates} candidates of {line.model}; narrow it to one" if candidates > 1 else ""
 
 
 def verdicts(checks: Sequence[Checked]) -> dict[Verdict, int]:

@@ -19,6 +19,7 @@ from harness.table import read_sweep, rows
 from harness.taskresult import known
 from harness.types import HarnessError
 from tests.sweeping import QRELS, QUERIES, records_of, sweep, write_task
+from tests.test_public import Place, at, hub_with  # noqa: F401  # `at` is a fixture
 
 Exported = Callable[..., Path]
 VARIANT = {
@@ -68,15 +69,47 @@ def test_every_metric_and_the_main_score_are_those_of_the_table() -> None:
     assert not {"bytes_per_doc", "queries", "dimensions", "tie_lowest"} & set(entry)
 
 
-def test_a_public_set_has_the_revision_the_languages_and_the_version_of_the_registry() -> None:
+def test_a_set_read_from_files_has_the_languages_of_the_registry_and_the_revision_of_its_own_data() -> None:
     from mteb import __version__, get_task
 
     write_task(public="XQuADRetrieval/de@validation")
-    exported(sweep("model=hashing"))
+    outcome = sweep("model=hashing")
+    said = exported(outcome)
     found = results()[":XQuADRetrieval"]
-    assert found.dataset_revision == get_task("XQuADRetrieval").metadata.revision
+    about = read_sweep(outcome.folder).manifest["evalsets"]["tiny"]
+    assert found.dataset_revision == about["sha256"] != get_task("XQuADRetrieval").metadata.revision
+    assert "tiny: not loaded as mteb/XQuADRetrieval; its file's dataset_revision is the hash of our data" in said
     assert (found.mteb_version, found.evaluation_time) == (__version__, None)
     assert (found.scores["validation"][0]["hf_subset"], found.languages) == ("de", ["deu"])
+
+
+def test_what_mteb_loaded_has_the_revision_of_the_registry_and_claims_it(at: Place) -> None:  # noqa: F811
+    """Also under a name of one's own; but not with other prompts, and not beside a subset that is one's own."""
+    from mteb import get_task
+
+    write_task()
+    Path("tasks/own-name.yaml").write_text("path: mteb/Tatoeba/deu-eng")
+    with hub_with(at, "Tatoeba/deu-eng", "STSBenchmark"):
+        said = exported(sweep("model=hashing", "task=own-name,mteb/STSBenchmark"))
+        found = results()
+        assert {key: one.dataset_revision for key, one in found.items()} == {
+            f":{name}": get_task(name).metadata.revision for name in ("Tatoeba", "STSBenchmark")
+        }
+        assert "dataset_revision" not in said
+        Path("tasks/own-name.yaml").write_text(json.dumps({"path": "mteb/Tatoeba/deu-eng", "prompts": {"text": "x "}}))
+        assert "own-name: scored with the set's own prompts" in exported(
+            sweep("model=hashing", "task=own-name"), out="x"
+        )
+        Path("tasks/own-name.yaml").write_text("path: mteb/Tatoeba/deu-eng")
+        Path("fra.jsonl").write_text(
+            "".join(json.dumps({"sentence1": f"a {n}", "sentence2": f"b {n}"}) + "\n" for n in "123")
+        )
+        manifest = {"path": "../fra.jsonl", "type": "bitext", "public": "Tatoeba/fra-eng"}
+        Path("tasks/own-data.yaml").write_text(json.dumps(manifest))
+        mixed = sweep("model=hashing", "task=own-name,own-data")
+        with pytest.raises(HarnessError, match="own-name is mteb's own data and own-data is not; a file of Tatoeba"):
+            exported(mixed, out="mixed")
+        assert not Path("mixed").exists()
 
 
 def test_subsets_and_splits_of_one_public_task_share_a_file() -> None:
@@ -90,6 +123,8 @@ def test_subsets_and_splits_of_one_public_task_share_a_file() -> None:
     scores = {(s, e["hf_subset"]): e["main_score"] for s, entries in found.scores.items() for e in entries}
     where = {"a": ("validation", "de"), "b": ("validation", "en"), "c": ("train", "en")}
     assert scores == {where[task]: round(score, 6) for task, score in measured.items()}
+    hashes = {about["sha256"] for about in read_sweep(outcome.folder).manifest["evalsets"].values()}
+    assert len(hashes) == 3 and found.dataset_revision not in hashes, "one revision, of all three"
 
 
 def test_what_is_not_the_plain_model_is_an_experiment_that_mteb_finds_by_its_parameters() -> None:
@@ -106,6 +141,43 @@ def test_what_is_not_the_plain_model_is_an_experiment_that_mteb_finds_by_its_par
     assert kept["embed_dim_32__quantization_int8"] == results()["embed_dim_32__quantization_int8:SciFact"].main_score
     (half,) = mteb.ResultCache("out").load_results(experiment_kwargs={"embed_dim": "32"}).model_results
     assert (half.model_name, half.experiment_name) == ("in-house/hashing", "embed_dim_32")
+
+
+@pytest.mark.parametrize("prompts", [{"query": "banana banana: "}, {"query": "", "document": "x "}])
+def test_prompts_of_the_set_make_an_experiment_even_where_another_set_has_none(prompts: dict[str, str]) -> None:
+    write_task("own", public="SciFact", prompts=prompts)
+    write_task("plain", public="NFCorpus")
+    said = exported(sweep("model=hashing", "task=own,plain"))
+    keys = {key.partition(":")[2]: key.partition(":")[0] for key in results()}
+    assert keys["NFCorpus"] == "" and keys["SciFact"].startswith("set_prompts_")
+    assert "own: scored with the set's own prompts, so filed as an experiment" in said
+    metas = {path.parent.name: json.loads(path.read_text()) for path in Path("out").rglob("model_meta.json")}
+    assert list(metas[keys["SciFact"]]["experiment_kwargs"]) == ["set_prompts"]
+    assert sorted(str(meta["experiment_kwargs"]) for meta in metas.values())[0] == "None"
+    assert "1 candidate" in said
+
+
+def test_prompts_that_nothing_reads_leave_the_plain_model() -> None:
+    write_task(public="SciFact", prompts={"query": "banana: ", "text": "banana: "})
+    said = exported(sweep("model=bm25"))
+    assert set(results()) == {":SciFact"} and "experiment" not in said
+    write_task(public="SciFact", prompts={"text": "banana: "})  # a search reads no plain texts
+    exported(sweep("model=hashing"), out="other")
+    assert set(results("other")) == {":SciFact"}
+
+
+def test_an_instruction_makes_an_experiment_where_a_model_takes_it_and_it_is_not_the_tasks_own() -> None:
+    usual = "Given a scientific claim, retrieve documents that support or refute the claim"
+    assert (known("SciFact") or pytest.fail()).instruction == usual
+    template = "+model.prompts={query: 'Instruct: {instruction} Query: '}"
+    said = {}
+    for name, instruction in {"usual": usual, "other": "banana"}.items():
+        write_task(public="SciFact", instruction=instruction)
+        said[name] = exported(sweep("model=hashing", template), out=name)
+        said[f"{name}, no template"] = exported(sweep("model=hashing"), out=f"{name}-none")
+    assert set(results("usual")) == set(results("usual-none")) == set(results("other-none")) == {":SciFact"}
+    (key,) = results("other")
+    assert key.startswith("set_instruction_") and [n for n in said if "experiment" in said[n]] == ["other"]
 
 
 def test_the_model_meta_is_one_that_mteb_accepts() -> None:
@@ -170,23 +242,23 @@ def test_samples_and_rows_without_a_score_stay_here_and_are_said() -> None:
     assert len(results()) == 1
 
 
-def test_exporting_again_changes_nothing_and_another_sweep_adds_its_subset() -> None:
-    write_task("de", public="XQuADRetrieval/de@validation")
-    write_task("en", public="XQuADRetrieval/en@validation")
-    first = sweep("model=hashing", "task=de")
-    exported(first)
-    before = {path: path.read_bytes() for path in Path("out").rglob("*.json")}
-    exported(first)
-    assert before == {path: path.read_bytes() for path in Path("out").rglob("*.json")}
-    exported(sweep("model=hashing", "task=en"))
+def test_exporting_again_changes_nothing_and_another_sweep_adds_its_subset(at: Place) -> None:  # noqa: F811
+    with hub_with(at, "Tatoeba/deu-eng", "Tatoeba/fra-eng"):
+        first = sweep("model=hashing", "task=mteb/Tatoeba/deu-eng")
+        exported(first)
+        before = {path: path.read_bytes() for path in Path("out").rglob("*.json")}
+        exported(first)
+        assert before == {path: path.read_bytes() for path in Path("out").rglob("*.json")}
+        exported(sweep("model=hashing", "task=mteb/Tatoeba/fra-eng"))
     (found,) = results().values()
-    assert sorted(found.hf_subsets) == ["de", "en"]
+    assert sorted(found.hf_subsets) == ["deu-eng", "fra-eng"]
 
 
-def test_results_on_other_data_under_the_same_name_are_not_mixed() -> None:
-    write_task()
+@pytest.mark.parametrize("more", [{}, {"public": "SciFact"}])
+def test_results_on_other_data_under_the_same_name_are_not_mixed(more: dict[str, Any]) -> None:
+    write_task(**more)
     exported(sweep("model=hashing"))
-    write_task(queries={"q1": QUERIES["q1"]}, qrels=QRELS[:2])
+    write_task(queries={"q1": QUERIES["q1"]}, qrels=QRELS[:2], **more)
     with pytest.raises(HarnessError, match="choose another -o"):
         exported(sweep("model=hashing"))
 
@@ -226,7 +298,7 @@ def test_candidates_that_would_share_a_folder_get_their_ids_into_it() -> None:
     record = Record("k", "quality", "ok", {})
     labels = {"a": VARIANT, "b": VARIANT, "c": VARIANT | {"card": {"id": "ORG/MINILM"}}, "d": VARIANT | {"dim": 64}}
     found = _folders([Result("t", {}, about | {"candidate_id": name}, record) for name, about in labels.items()])
-    folders = {name: str(folder).casefold() for name, (folder, _) in found.items()}
+    folders = {name: str(folder).casefold() for name, (folder, _) in zip(labels, found, strict=True)}
     assert len(set(folders.values())) == 4
     assert folders["d"] == "org__minilm/53aa/experiments/embed_dim_64"
 
@@ -234,12 +306,12 @@ def test_candidates_that_would_share_a_folder_get_their_ids_into_it() -> None:
 def test_the_revision_is_the_one_asked_for_and_of_local_files_the_hash_of_their_content() -> None:
     def revision(**encoder: Any) -> str:
         node = {"_target_": "harness.encoders.sentence_transformer.SentenceTransformer", **encoder}
-        return entry_of(VARIANT, {"encoder": node}).revision
+        return entry_of(VARIANT, {"encoder": node}, {}).revision
 
     assert revision(revision="8b3219a") == "8b3219a"
     assert revision(revision="8b3219a", path="models/minilm") == "53aa"
     assert revision() == "53aa"
-    assert entry_of(VARIANT | {"model_sha256": ""}, {}).revision == "no_revision_available"
+    assert entry_of(VARIANT | {"model_sha256": ""}, {}, {}).revision == "no_revision_available"
 
 
 @pytest.mark.parametrize(
@@ -253,18 +325,18 @@ def test_the_revision_is_the_one_asked_for_and_of_local_files_the_hash_of_their_
     ],
 )
 def test_an_experiment_is_what_is_not_the_plain_model(change: dict[str, Any], experiment: dict[str, str]) -> None:
-    assert entry_of(VARIANT | change, {}).experiment == experiment
+    assert entry_of(VARIANT | change, {}, {}).experiment == experiment
 
 
 def test_what_a_yaml_sets_of_a_model_makes_an_experiment_too() -> None:
     node = {"_target_": "harness.encoders.sentence_transformer.SentenceTransformer", "max_tokens": 128}
-    found = entry_of(VARIANT, {"similarity": "dot", "encoder": node}).experiment
+    found = entry_of(VARIANT, {"similarity": "dot", "encoder": node}, {}).experiment
     assert found == {"similarity": "dot", "max_tokens": "128"}
 
 
 def test_a_model_without_a_hub_id_is_filed_as_in_house() -> None:
     for hub_id in ("", "a/b + c/d", "../x", "no-slash"):
-        found = entry_of(VARIANT | {"card": {"id": hub_id}, "model": "models/mine"}, {})
+        found = entry_of(VARIANT | {"card": {"id": hub_id}, "model": "models/mine"}, {}, {})
         assert found.model.startswith("in-house/models_mine-")
 
 

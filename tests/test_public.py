@@ -152,6 +152,50 @@ def test_translations_among_other_sentences_keep_their_places(at: Place) -> None
     assert found.languages == ("de", "en")
 
 
+def leveled(kind: Callable[[int], str | int]) -> dict[str, Any]:
+    """Texts of six levels, of which the task scores five; not all have the second, and the sixth tells nothing."""
+    levels = [[i % 3, i % 2, i % 4, i % 2, 0, i][: 6 if i % 3 else 1] for i in range(24)]
+    words = SETS["TwentyNewsgroupsClustering"]["default/test"][0]["sentences"]
+    rows = [
+        {"sentences": f"{words[i % 12]} {i % 5}", "labels": [kind(one) for one in row]} for i, row in enumerate(levels)
+    ]
+    return {"default/test": rows}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_public_labels_that_are_text_and_that_are_numbers_score_as_mteb_scores_them(at: Place) -> None:
+    name = "SNLHierarchicalClusteringP2P"
+    entry, scores = registry(None).tasks[name], []
+    for kind, none in ((str, -2), (int, -1)):
+        files = published(leveled(kind))
+        with serving(Hub({entry.path: (entry.revision, files)}, (404, ""))) as hub:
+            at(hub.url, cache=kind.__name__)
+            found = load_public(f"mteb/{name}")
+        assert found.targets["label"].shape == (24, 5), "the sixth level, a label for each text, is never scored"
+        assert (found.targets["label"] == none).sum() == 8 * 4 and found.targets["label"].min() == none
+        assert not [note for note in validate(found) if note.level == "error"]
+        scores.append((ours(found), theirs(name)))
+    for our, their in scores:
+        assert our == pytest.approx(their, abs=1e-9)
+    assert abs(scores[0][0] - scores[1][0]) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"sentences": "a", "labels": None}, r"\[test\]:25 has 'a' with the label \[None\]; expected text and labels"),
+        ({"sentences": None, "labels": ["x"]}, r"\[test\]:25 has None with the label"),
+    ],
+)
+def test_a_public_text_or_label_that_is_absent_is_named_with_its_row(at: Place, row: Any, said: str) -> None:
+    entry = registry(None).tasks["SNLHierarchicalClusteringP2P"]
+    files = published({"default/test": [*leveled(str)["default/test"], row]})
+    with serving(Hub({entry.path: (entry.revision, files)}, (404, ""))) as hub:
+        at(hub.url)
+        with pytest.raises(HarnessError, match=said):
+            load_public("mteb/SNLHierarchicalClusteringP2P")
+
+
 def test_a_split_that_is_not_scored_by_mteb_can_be_named_and_one_that_is_absent_is_refused(at: Place) -> None:
     entry = registry(None).tasks["SciFact"]
     tables = {**RETRIEVAL, "default/train": [{"query-id": "q4", "corpus-id": "d4", "score": 1}]}

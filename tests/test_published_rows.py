@@ -15,7 +15,7 @@ from harness.importing import import_text
 from harness.published import FILE, METRICS, Published, keep, published_rows, with_published
 from harness.report import write_report
 from harness.table import KEYS, MORE, Sweep, read_sweep, rows
-from harness.taskresult import read_results
+from harness.taskresult import known, read_results
 from harness.terminal import summary, write_table
 from harness.types import HarnessError
 from tests import sweeping
@@ -240,6 +240,33 @@ def test_revisions_of_one_model_stand_apart() -> None:
     assert [row["model"] for row in published_rows(public())] == [f"{MINILM} @1111111", f"{MINILM} @2222222"]
 
 
+def test_an_import_says_what_took_anothers_place_and_what_stands_there_in_several_revisions() -> None:
+    filed(result({"main_score": 0.6}), revision="1111111111")
+    filed(result({"main_score": 0.7}, dataset_revision="9" * 40), revision="1111111111", name="SciFact-again")
+    said = imported("repo")
+    assert "1 new, 1 replaced" in said
+    assert f"given several times with other scores, of which the last stays: {MINILM} on scifact" in said
+    assert "in several revisions" not in said
+    filed(result({"main_score": 0.5}), revision="2222222222")
+    filed(result({"main_score": 0.5}, task="STS16"), model="x/y", revision="3", name="STS16")
+    filed(result({"main_score": 0.5}, task="STS17"), model="x/y", revision="4", name="STS17")
+    assert f"in several revisions, which tables show as MODEL @REVISION: {MINILM}\n" in imported("repo")
+
+
+def test_a_row_names_its_file_and_data_that_are_not_of_the_registrys_revision() -> None:
+    about = known("SciFact")
+    assert about is not None
+    sources = {}
+    for revision in (about.revision, "f" * 64, "no\nrevision"):
+        imported(filed(result(dataset_revision=revision)) / "SciFact.json")
+        (row,) = published_rows(public())
+        (sources[revision],) = row["warnings"]
+        Path("results", FILE).unlink()
+    assert sources[about.revision].startswith("from repo/results/") and "registry" not in sources[about.revision]
+    assert f"(of data revision fffffff, not the registry's {about.revision[:7]}), imported 2" in sources["f" * 64]
+    assert "(of data revision unknown, not the registry's" in sources["no\nrevision"]
+
+
 def test_an_import_that_fails_half_way_leaves_what_was_there() -> None:
     imported(listed())
     good, bad = (
@@ -304,6 +331,25 @@ def test_a_candidate_that_is_not_the_plain_model_is_not_compared() -> None:
     for variant in found.manifest["variants"]:
         variant["quantization"] = "int8"
     assert published_rows(found)[0]["reason"] == ""
+
+
+def test_a_score_with_prompts_of_the_sets_own_is_not_compared_with_the_plain_model() -> None:
+    write_task(public="SciFact", prompts={"query": "banana banana: "})
+    outcome = sweeping.sweep("model=hashing")
+    imported(listed(model="in-house/hashing"))
+    (row,) = published_rows(read_sweep(outcome.folder))
+    assert (row["model"], row["reason"]) == ("in-house/hashing", "")
+    write_task(public="SciFact")
+    (row,) = published_rows(read_sweep(sweeping.sweep("model=hashing").folder))
+    assert row["reason"].startswith("measured here")
+
+
+def test_a_model_measured_here_in_two_revisions_shows_both() -> None:
+    imported(listed())
+    found = public()
+    for variant in found.manifest["variants"]:
+        variant["card"] = {"id": MINILM}
+    assert published_rows(found)[0]["reason"] == "measured here 0.6500, +0.0050; 0.5500, -0.0950"
 
 
 def test_the_decision_and_its_files_do_not_change_by_a_byte(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +76,41 @@ def test_what_has_no_score_says_why_and_is_no_pass(tmp_path: Path, command: str)
         f'bm25,scifact,test,ndcg_at_10,0.5,1,"{command}"',
         f'bm25,helpdesk,test,ndcg_at_11,0.5,1,"{command}"',
         'bm25,helpdesk,test,ndcg_at_10,0.5,1,"harness run model=bm26 task=helpdesk"',
-        f'bm25,helpdesk,test,ndcg_at_10,0.5,1,"{command} -m +model.k1=0.9,1.2"',
+        f'bm25,helpdesk,dev,ndcg_at_10,0.5,1,"{command}"',
+        f'bm25,helpdesk,test,ndcg_at_10,0.5,1,"{command} limit_queries=5"',
+        f'bm25,helpdesk-sts,test,cosine_spearman,0.5,1,"{command} task=helpdesk,helpdesk-sts"',
     )
     checks = verified(read_golden(golden(tmp_path, *lines)), Quiet())
-    assert [check.verdict for check in checks] == ["missing"] * 5
+    assert [check.verdict for check in checks] == ["missing"] * 7
     reasons = [check.reason for check in checks]
     assert "runs no minilm on helpdesk; it runs bm25 there" in reasons[0]
     assert "runs no bm25 on scifact; it runs nothing there" in reasons[1]
     assert "no metric ndcg_at_11; there are" in reasons[2]
     assert "model=bm26: no such model" in reasons[3]
-    assert verified_text(checks).endswith("5 missing of 5 known scores")
+    assert "reads the split test of helpdesk, not dev" in reasons[4]
+    assert "scores 5 of 150 queries of helpdesk, not all" in reasons[5]
+    assert "bm25 has none" in reasons[6]
+    assert verified_text(checks).endswith("7 missing of 7 known scores")
+
+
+@pytest.mark.real
+def test_several_candidates_of_one_model_are_no_one_score(tmp_path: Path, command: str) -> None:
+    wide = command.replace("model=bm25 task=helpdesk", "-m model=wordllama dim=32,64 task=helpdesk-rerank")
+    line = f'wordllama,helpdesk-rerank,test,map_at_1000,0.5,1,"{wide}"'
+    (only,) = verified(read_golden(golden(tmp_path, line)), Quiet())
+    assert only.verdict == "missing" and "runs 2 candidates of wordllama; narrow it to one" in only.reason
+
+
+def test_the_readmes_table_has_every_line_of_the_golden_file() -> None:
+    root = Path(__file__).parent.parent
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    for line in read_golden(root / "benchmarks" / "golden" / "shared.csv"):
+        shown = re.search(
+            rf"^\| {line.task} \| {line.metric} \| {line.value:.5f} \| (\S+) \| (\w+) \|", readme, re.MULTILINE
+        )
+        assert shown, f"{line.task} is not in the README's table"
+        near = abs(float(shown[1]) - line.value) <= line.tolerance + 5e-6
+        assert shown[2] == ("OK" if near else "close")
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def _contradicting(evalset: EvalSet, unlike: Sequence[Sequence[int]]) -> list[No
 
 def _reachable(texts: Sequence[str], labels: Ints) -> float:
     """The highest V-measure where equal texts are together: homogeneity 1 - H(label | text) / H(label), complete."""
-    there = [(text, label) for text, label in zip(texts, labels.tolist(), strict=True) if label >= 0]
+    there = [(text, label) for text, label in zip(texts, labels.tolist(), strict=True) if label != -1]
     whole = _entropy(Counter(label for _, label in there).values())
     left = _entropy(Counter(there).values()) - _entropy(Counter(text for text, _ in there).values())
     homogeneity = 1 - left / whole if whole > 0 else 1.0

@@ -95,10 +95,11 @@ class Dense:
         empty = check_sides(documents.rows, sides[1].rows if len(sides) > 1 else documents.rows[:0])
         similarity, lost = self._similarity(), cut(documents)
         idle = (_NO_SEARCH,) if self.rescore or not self.index.exact else ()
-        warnings = (*self._warnings(similarity, documents), *empty, *idle)
         reduction = self._reduced(documents.rows, source)
         kept = shortened(documents.rows, reduction, similarity)
         quantizer = self.quantizer.fit(kept)
+        coarse = (warning,) if (warning := getattr(quantizer, "warning", "")) else ()
+        warnings = (*self._warnings(similarity, documents), *empty, *idle, *coarse)
         facts = {**lost, "variance_kept": reduction.variance_kept, **stored_bytes(quantizer, kept)}
         made, fitted = (self.encoder, self.pooling), (reduction, quantizer)
         return FittedSpace(source, made, fitted, similarity, (facts, warnings))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.adapter import SPLIT, SpaceModel, evaluated, evaluation, task_of
+from harness.adapter import SPLIT, Outcome, SpaceModel, evaluated, evaluation, task_of
 from harness.ranking import blocks
 from harness.spaces import Space
 from harness.types import Doubles, EvalSet, Evaluation, HarnessError, Ints
@@ -20,9 +22,11 @@ class Bitext:
     """mteb's BitextMiningEvaluator: each first text's nearest second text by the candidate's own similarity.
 
     `f1`, `precision` and `recall` are means over texts of the score of their translation as a class, weighted as mteb
-    does; a text's value is that of its translation. `accuracy` beside it is the share found. Where the right text is as
-    near as another, its place decides, as in mteb; such texts are counted as `tied_queries`. `task`: the task of mteb's
-    registry this is.
+    does; a text's value is that of its translation. `accuracy` beside it is the share found. Where several are as near
+    as the nearest, the one that torch's topk gives counts, as in mteb, and another order of the texts may give another;
+    such texts are counted as `tied_queries`. `tie_lowest` and `tie_highest` hold the main score of every choice, and may
+    be wider: for the lowest a tied text is wrong where it can be and counts against each translation that it may find,
+    for the highest it is right where it can be and counts against none. `task`: the task of mteb's registry this is.
     """
 
     main: Literal["f1", "accuracy", "precision", "recall"] = "f1"
@@ -41,9 +45,9 @@ class Bitext:
         nearest = np.array([one["corpus_id"] for one in outcome.predictions[f"{first}-{second}"]], dtype=np.int32)
         scores = _by_text(gold, nearest)
         values = {name: scores[name] for name in (outcome.main, "accuracy")}
-        tied = _tied(evalset, model)
-        found = evaluation(evalset, space, outcome, (evalset.queries.ids, values), _warned(tied, len(gold)))
-        return found._replace(facts={**found.facts, "tied_queries": float(tied)})
+        ties = _ties(evalset, model, outcome.main, float(values[outcome.main].mean()))
+        found = evaluation(evalset, space, outcome, (evalset.queries.ids, values), _warned(ties, len(gold), outcome))
+        return found._replace(facts={**found.facts, **ties})
 
 
 def _by_text(gold: Ints, nearest: Ints) -> dict[str, Doubles]:
@@ -55,22 +59,52 @@ def _by_text(gold: Ints, nearest: Ints) -> dict[str, Doubles]:
     return {name: column[place] for name, column in by_class} | {"accuracy": (gold == nearest).astype(np.float64)}
 
 
-def _tied(evalset: EvalSet, model: SpaceModel) -> int:
-    """How many texts find their translation nearest, and another as near."""
+class _Finders(NamedTuple):
+    """float64 [d]: how many texts find each document, rightly and in all."""
+
+    right: Doubles
+    all: Doubles
+
+
+def _ties(evalset: EvalSet, model: SpaceModel, main: str, actual: float) -> dict[str, float]:
+    """`tied_queries` and the bounds: every score grows with right finders and falls with wrong ones."""
+    gold, tied = evalset.targets["gold"], 0
+    surely, maybe = (_Finders(*np.zeros((2, len(evalset.documents)))) for _ in range(2))
+    for block, near in _near(evalset, model):
+        alone = near.sum(axis=1) == 1
+        tied += int((~alone).sum())
+        own = gold[block]
+        right = near[np.arange(len(near)), own]
+        for finders, some in ((surely, alone), (maybe, np.ones_like(alone))):
+            finders.all[:] += near.sum(axis=0, where=some[:, None])
+            finders.right[:] += np.bincount(own, right & some, near.shape[1])
+    lowest = _score(main, surely.right, maybe.all - maybe.right, gold)
+    highest = _score(main, maybe.right, surely.all - surely.right, gold)
+    return {"tied_queries": float(tied), "tie_lowest": min(lowest, actual), "tie_highest": max(highest, actual)}
+
+
+def _near(evalset: EvalSet, model: SpaceModel) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
+    """Some texts at a time: bool [b, d], which documents are as near as the nearest."""
     queries = model.space.vectors(evalset.queries.texts, "text")
     documents = model.space.vectors(evalset.documents.texts, "text")
-    gold, count = evalset.targets["gold"], 0
     for block in blocks(len(queries)):
         alike = np.asarray(model.similarity(queries[block], documents))
         best = alike.max(axis=1, keepdims=True)
-        near = alike >= best - _SAME * np.maximum(1, np.abs(best))
-        count += int((near[np.arange(len(alike)), gold[block]] & (near.sum(axis=1) > 1)).sum())
-    return count
+        yield block, alike >= best - _SAME * np.maximum(1, np.abs(best))
 
 
-def _warned(tied: int, texts: int) -> tuple[str, ...]:
-    if not tied:
+def _score(main: str, right: Doubles, wrong: Doubles, gold: Ints) -> float:
+    """The mean over texts of the score of their translation, from float64 [d] right and wrong finders of each."""
+    asked = np.bincount(gold, minlength=len(right))
+    whole = {"precision": right + wrong, "f1": (asked + right + wrong) / 2}.get(main, asked)
+    return float((right / np.maximum(whole, 1e-9))[gold].mean())
+
+
+def _warned(ties: Mapping[str, float], texts: int, outcome: Outcome) -> tuple[str, ...]:
+    if not ties["tied_queries"]:
         return ()
+    tied, between = int(ties["tied_queries"]), f"{ties['tie_lowest']:.4f} and {ties['tie_highest']:.4f}"
     return (
-        f"{tied} of {texts} texts have another text as near as their translation: its place decides which is found",
+        f"{tied} of {texts} texts have several others as near as the nearest: the place that torch's topk gives "
+        f"decides which is found; {outcome.main} lies between {between}, whichever are",
     )

@@ -17,6 +17,7 @@ from harness.types import Doubles, EvalSet, Evaluation, HarnessError, Ints
 _SETTINGS = (
     "max_fraction_of_documents_to_embed", "max_documents_per_cluster", "n_clusters", "k_mean_batch_size", "seed",
 )  # fmt: skip
+_NO_PART, _ONE_CLASS = -1, -2  # of a text without a label on a level
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Clustering:
     `n_clusters` is mteb's name for the number of draws, `max_documents_per_cluster` for the size of each. A text's
     value is what it adds to the V-measure of each draw, given the clusters (`influence.v_measure_terms`), by how often
     it was drawn. Where texts are in several groups, or the public task has sets, each is clustered once, apart, and is
-    the item. `task`: the task of mteb's registry whose settings, fraction and main score hold.
+    the item. `task`: the task of mteb's registry whose settings, fraction, depth and main score hold.
+    A text has no part in a level where its label is -1; -2 is a class of that level as any other.
     """
 
     main: Literal["v_measure", "ami"] = "v_measure"
@@ -40,17 +42,26 @@ class Clustering:
 
     def evaluate(self, evalset: EvalSet, space: Space) -> Evaluation:
         """Cluster and score; HarnessError where no level has two classes."""
-        label, group = evalset.targets["label"], evalset.targets["group"]
-        if all(len(np.unique(column[column >= 0])) < 2 for column in label.T):
-            raise HarnessError(f"{evalset.name}: every text is of one class; expected at least two")
-        base = "AbsTaskClustering" if len(np.unique(group)) < 2 else "AbsTaskClusteringLegacy"
+        groups = len(np.unique(evalset.targets["group"]))
+        base = "AbsTaskClustering" if groups < 2 else "AbsTaskClusteringLegacy"
         own = {name: getattr(self, name) for name in _SETTINGS}
         task = task_of(self.task, (base, "Clustering"), self.main, own)
         whole = hasattr(task, "max_document_to_embed")
         return (_drawn if whole else _sets)(evalset, space, task)
 
 
+def _check(evalset: EvalSet, label: Ints) -> None:
+    """HarnessError where none of the int32 [n, levels] labels tells texts apart."""
+    if not any(_classes(column) > 1 for column in label.T):
+        raise HarnessError(f"{evalset.name}: all {len(label)} texts are of one class; expected at least two classes")
+
+
+def _classes(column: Ints) -> int:
+    return len(np.unique(column[column != _NO_PART]))
+
+
 def _sets(evalset: EvalSet, space: Space, task: Any) -> Evaluation:
+    _check(evalset, evalset.targets["label"][:, :1])
     label, group = evalset.targets["label"][:, 0], evalset.targets["group"]
     names, rows = np.unique(group), []
     for name in names:
@@ -66,11 +77,13 @@ def _sets(evalset: EvalSet, space: Space, task: Any) -> Evaluation:
 
 def _drawn(evalset: EvalSet, space: Space, task: Any) -> Evaluation:
     label, random = evalset.targets["label"], copy.deepcopy(task.rng_state)
-    columns = task.input_column_name, task.label_column_name
-    pairs = zip(evalset.documents.texts, label.tolist(), strict=True)
-    outcome = evaluated(task, {SPLIT: [dict(zip(columns, pair, strict=True)) for pair in pairs]}, SpaceModel(space))
     embedded = _embedded(task, len(label), random)
-    said = _warned(task, label, len(embedded), outcome.unconverged)
+    label = label[:, : _depth(task, label[embedded])]
+    _check(evalset, label[embedded])
+    columns = task.input_column_name, task.label_column_name
+    pairs = zip(evalset.documents.texts, _as_given(label), strict=True)
+    outcome = evaluated(task, {SPLIT: [dict(zip(columns, pair, strict=True)) for pair in pairs]}, SpaceModel(space))
+    said = _warned(task, label[embedded], len(label), outcome.unconverged)
     if outcome.main != "v_measure":
         values = np.concatenate(list(outcome.scores[f"{outcome.main}_scores"].values()))
         said += (f"a value of {outcome.main} is that of a draw: intervals tell of other draws, not of other texts",)
@@ -90,6 +103,18 @@ def _embedded(task: Any, n: int, random: Any) -> list[int]:
     return list(range(n)) if most is None else random.sample(range(n), k=min(n, most))
 
 
+def _depth(task: Any, label: Ints) -> int:
+    """How many levels mteb scores: those that an embedded text reaches, up to the task's `max_depth`."""
+    reached = np.flatnonzero((label >= 0).any(axis=0))
+    deepest = int(reached[-1]) + 1 if len(reached) else 0
+    return min(deepest, task.max_depth or deepest)
+
+
+def _as_given(label: Ints) -> Any:
+    """Labels as mteb is to read them: it leaves out the number -1 and no text, and its -1 among texts is the text."""
+    return (label.astype(str) if (label == _ONE_CLASS).any() else label).tolist()
+
+
 def _by_text(outcome: Outcome, label: Ints, random: Any, size: int) -> Doubles:
     """float64 [n]: the mean V-measure and what each text adds to it, drawing again as mteb drew.
 
@@ -99,7 +124,7 @@ def _by_text(outcome: Outcome, label: Ints, random: Any, size: int) -> Doubles:
     draws = [(level, one) for level, found in enumerate(outcome.predictions.values()) for one in found]
     values = np.zeros(len(label))
     for level, clusters in draws:
-        known = np.flatnonzero(label[:, level] >= 0)
+        known = np.flatnonzero(label[:, level] != _NO_PART)
         texts: NDArray[np.intp] = known[random.choices(range(len(known)), k=size)]
         terms = v_measure_terms(label[texts, level], clusters)
         v = float(terms.mean())
@@ -107,13 +132,17 @@ def _by_text(outcome: Outcome, label: Ints, random: Any, size: int) -> Doubles:
     return values / len(draws)
 
 
-def _warned(task: Any, label: Ints, embedded: int, unconverged: int) -> tuple[str, ...]:
+def _warned(task: Any, label: Ints, texts: int, unconverged: int) -> tuple[str, ...]:
+    """label: of the embedded texts, on the levels that are scored."""
     found = []
-    if embedded < len(label):
-        found.append(f"{embedded} of {len(label)} texts were embedded, as this task asks for; the others have no part")
-    single = [str(i) for i, column in enumerate(label.T) if len(np.unique(column[column >= 0])) < 2]
+    if len(label) < texts:
+        found.append(f"{len(label)} of {texts} texts were embedded, as this task asks for; the others have no part")
+    single = [str(i) for i, column in enumerate(label.T, start=1) if _classes(column) < 2]
     if single:
         found.append(f"level {', '.join(single)} of the labels has one class, which counts as 1.0, as in mteb")
+    without = [f"{n} on level {i}" for i, n in enumerate((label == _ONE_CLASS).sum(axis=0), start=1) if n]
+    if without:
+        found.append(f"texts without a label ({', '.join(without)}) are one more class there, as mteb has it")
     if unconverged:
         draws = task.n_clusters * label.shape[1]
         found.append(f"{unconverged} of {draws} draws have fewer different vectors than classes")

@@ -88,15 +88,47 @@ def test_a_text_has_the_f1_of_its_translation() -> None:
     assert ours(data, main="precision").per_query["precision"].tolist() == pytest.approx([1 / 2, 0.0, 1.0])
 
 
-def test_translations_that_are_as_near_as_another_text_are_counted_and_said() -> None:
+def test_texts_with_several_nearest_ones_are_counted_and_said_whether_or_not_their_translation_is_among_them() -> None:
+    """The first finds its translation twice, the third two others that are equal, one of them the second's."""
     data = named(
-        "bitext", ["paper", "router", "toner", "paper"], ["paper", "router", "toner"],
-        {"gold": np.arange(3, dtype=np.int32)},
+        "bitext", ["paper", "router", "toner", "paper", "router"], ["paper", "router cable", "router"],
+        {"gold": np.array([0, 1, 2], np.int32)},
     )  # fmt: skip
-    found = ours(data)
-    assert found.facts["tied_queries"] == 1
-    assert any("1 of 3 texts have another text as near" in line for line in found.warnings)
-    assert ours(small_bitext()).facts["tied_queries"] == 0
+    found = ours(data, main="accuracy")
+    assert found.facts["tied_queries"] == 3
+    assert (found.facts["tie_lowest"], found.facts["tie_highest"]) == (0.0, pytest.approx(2 / 3))
+    assert any(
+        "3 of 3 texts have several others as near" in line and "0.0000 and 0.6667" in line for line in found.warnings
+    )
+    clear = ours(small_bitext())
+    assert clear.facts["tied_queries"] == 0 and not clear.warnings
+    assert clear.facts["tie_lowest"] == clear.facts["tie_highest"] == pytest.approx(clear.per_query["f1"].mean())
+
+
+@pytest.mark.parametrize("main", ["f1", "precision", "recall", "accuracy"])
+def test_every_choice_among_the_nearest_texts_scores_within_the_bounds(main: str) -> None:
+    from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+
+    coarse = replace(COARSE, reduction=Truncate(6))
+    data, gold = small_bitext(), small_bitext().targets["gold"]
+    space = prepared(coarse, data, Encoding())
+    asked, held = (space.vectors(side.texts, "text") for side in (data.queries, data.documents))
+    alike = np.round((asked @ held.T) / np.linalg.norm(asked, axis=1)[:, None] / np.linalg.norm(held, axis=1), 5)
+    nearest = [np.flatnonzero(row == row.max()) for row in alike]
+    draw, met = np.random.default_rng(1), []
+    right = [g if g in some else some[0] for g, some in zip(gold, nearest, strict=True)]
+    wrong = [next((i for i in some if i != g), g) for g, some in zip(gold, nearest, strict=True)]
+    for chosen in (right, wrong, *([draw.choice(some) for some in nearest] for _ in range(300))):
+        scores = precision_recall_fscore_support(gold, chosen, average="weighted", zero_division=0)
+        scores = dict(zip(("precision", "recall", "f1"), scores, strict=False)) | {
+            "accuracy": accuracy_score(gold, chosen)
+        }
+        met.append(scores[main])
+    facts = ours(data, coarse, main=main).facts
+    assert facts["tied_queries"] == sum(len(some) > 1 for some in nearest) > 5
+    assert facts["tie_lowest"] <= min(met) + 1e-9 and max(met) - 1e-9 <= facts["tie_highest"]
+    if main in ("recall", "accuracy"):
+        assert (facts["tie_lowest"], facts["tie_highest"]) == (pytest.approx(min(met)), pytest.approx(max(met)))
 
 
 def test_the_order_of_translations_candidates_and_pairs_changes_no_score() -> None:
