@@ -164,7 +164,7 @@ def _compared(field: Field, verdict: Verdict, i: int, policy: Policy) -> dict[st
 
 def _items_a_value(field: Field) -> float:
     """Scored items to one value: more than 1 where values are those of groups of items."""
-    return float(sum(field.scored)) / sum(s.shape[1] for s in field.sets)
+    return sum(field.scored) / float(sum(s.shape[1] for s in field.sets))
 
 
 def _detectable(pairs: Sequence[Paired], weights: Sequence[float]) -> float:

@@ -146,8 +146,8 @@ def _revision(parts: Sequence[tuple[Place, Result]]) -> str:
     found, by_kind = sorted({place.revision for place, _ in parts}), {place.own: r.task for place, r in parts}
     if len(by_kind) > 1:
         raise HarnessError(
-            f"{by_kind[False]} is mteb's own data and {by_kind[True]} is not; a file of {parts[0][0].task} holds data of "
-            "one revision, so run and export them apart"
+            f"{by_kind[False]} is mteb's own data and {by_kind[True]} is not; a file of {parts[0][0].task} holds data "
+            "of one revision, so run and export them apart"
         )
     return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
 

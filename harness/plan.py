@@ -94,6 +94,8 @@ def common_config(jobs: Sequence[Job]) -> dict[str, Any]:
     if config["store_dtype"] not in ("float32", "float16"):
         raise HarnessError(f"store_dtype={config['store_dtype']}: expected float32 or float16")
     check_cap(config["max_cost"])
+    if _positive(config["keep_ranks"], "keep_ranks") < _SERVED:
+        raise HarnessError(f"keep_ranks={config['keep_ranks']}: expected a whole number of at least {_SERVED}")
     return config
 
 
@@ -150,7 +152,7 @@ def tasktype_of(job: Job, evalset: EvalSet) -> Any:
     if not metrics:
         raise HarnessError("metrics is empty; the first metric decides, so name at least one")
     settings = dict(evalset.settings)
-    settings["kept"] = _positive(job.config["keep_ranks"], "keep_ranks")
+    settings["kept"] = job.config["keep_ranks"]
     if evalset.type == "retrieval" and (main := settings.pop("main", "")):
         name, _, k = main.rpartition("_at_")
         metrics = (find("metrics", name)(k=int(k)), *(m for m in metrics if m.key != main))
@@ -179,6 +181,7 @@ _ONCE = (
     "policy", "reports_dir", "results_dir", "retry", "store_dir", "store_dtype", "sweep", "task_path", "timing",
     "trusted",
 )  # fmt: skip
+_SERVED = 10  # documents that pages and overlaps look at
 _TAKEN = ("published", "store")
 _FOLDER = re.compile(r"\w[\w.-]*")
 _UNSAFE = re.compile(r"[^\w.-]+")

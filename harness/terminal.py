@@ -162,15 +162,19 @@ def summary(
 
 
 def _summary_lines(found: Mapping[str, Any]) -> list[str]:
-    """Who leads over all tasks, and what to mind about it; nothing where there is one eval set."""
+    """Who leads over all tasks by which count; nothing where there is one eval set."""
     if not found:
         return []
     tasks, types = sum(map(len, found["types"].values())), len(found["types"])
-    leads = [_lead(found["lines"], key, name) for key, name in (("mean_task", "by task"), ("mean_type", "by type"))]
-    means = "".join(f"mean {lead}, " for lead in leads if lead)
-    over = f"{counted(tasks, 'task')} of {counted(types, 'type')}"
-    lines = [f"Summary    {over}: {means}Borda rank 1 {found['lines'][0]['label']}"]
-    return lines + ([f"           {'; '.join(found['warnings'])}"] if found["warnings"] else [])
+    leads: dict[str, list[str]] = {}
+    for key, name in (("mean_task", "mean by task"), ("mean_type", "mean by type")):
+        known = [line for line in found["lines"] if line[key] is not None]
+        for best in sorted(known, key=lambda line: -line[key])[:1]:
+            leads.setdefault(best["label"], []).append(f"{name} {best[key]:.4f}")
+    leads.setdefault(found["lines"][0]["label"], []).append("Borda rank 1")
+    named = "; ".join(f"{label} ({', '.join(counts)})" for label, counts in leads.items())
+    mind = ". Read what to mind about these on the page" if found["warnings"] else ""
+    return [f"Summary    {counted(tasks, 'task')} of {counted(types, 'type')}: {named}{mind}"]
 
 
 def _published(rows: Sequence[Row], sweep: str) -> list[str]:
@@ -182,12 +186,6 @@ def _published(rows: Sequence[Row], sweep: str) -> list[str]:
         more = f" and {len(own) - _PUBLISHED} more: harness table {sweep}" if len(own) > _PUBLISHED else ""
         lines.append(f"Published  {task}: {best}{more} (not run here, never decided on)")
     return lines
-
-
-def _lead(lines: Sequence[Mapping[str, Any]], key: str, name: str) -> str:
-    known = [line for line in lines if line[key] is not None]
-    best = max(known, key=lambda line: line[key], default=None)
-    return f"{name} {best[key]:.4f} {best['label']}" if best else ""
 
 
 def _lost(entries: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -61,25 +61,39 @@ def read_golden(path: Path) -> list[Golden]:
 
 
 def _golden(row: Row) -> Golden:
-    texts = {name: str(row.values[name]).strip() for name in COLUMNS if name not in ("value", "tolerance")}
+    texts = {name: _text(row, name) for name in COLUMNS if name not in ("value", "tolerance")}
     if empty := [name for name, text in texts.items() if not text and name != "split"]:
         raise HarnessError(f"{row.place} has no {empty[0]}")
-    if shlex.split(texts["command"])[:2] != ["harness", "run"]:
+    if _words(texts["command"], row.place)[:2] != ["harness", "run"]:
         raise HarnessError(f"{row.place}: command: {texts['command']!r:.60}: expected one that starts with harness run")
     value, tolerance = (_number(row, name) for name in ("value", "tolerance"))
     if tolerance <= 0:
         raise HarnessError(f"{row.place} has the tolerance {tolerance:g}; expected a number above 0")
-    source = str(row.values.get("source") or "").strip()
-    return Golden(value=value, tolerance=tolerance, source=source, place=row.place, **texts)
+    return Golden(value=value, tolerance=tolerance, source=_text(row, "source"), place=row.place, **texts)
+
+
+def _text(row: Row, name: str) -> str:
+    value = row.values.get(name)
+    if value is not None and not isinstance(value, str):
+        raise HarnessError(f"{row.place} has the {name} {value!r:.60}; expected a text")
+    return (value or "").strip()
+
+
+def _words(command: str, place: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise HarnessError(f"{place}: command: {command!r:.60} cannot be read: {error}") from error
 
 
 def _number(row: Row, name: str) -> float:
+    value = row.values.get(name)
     try:
-        number = float(row.values[name])
-    except (TypeError, ValueError):
+        number = math.nan if isinstance(value, bool) or value is None else float(value)
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise HarnessError(f"{row.place} has the {name} {row.values[name]!r}; expected a number")
+        raise HarnessError(f"{row.place} has the {name} {value!r:.60}; expected a number")
     return number
 
 

@@ -12,12 +12,13 @@ import pandas as pd
 import pytest
 import pytrec_eval
 
-from harness.export import export_text
+from harness.export import Place as Placed
+from harness.export import Result, _folders, _revision, export_text
 from harness.leaderboard import distinct, entry_of, public_name, safe
 from harness.runner import Outcome
 from harness.table import read_sweep, rows
 from harness.taskresult import known
-from harness.types import HarnessError
+from harness.types import HarnessError, Record
 from tests.sweeping import QRELS, QUERIES, records_of, sweep, write_task
 from tests.test_public import Place, at, hub_with  # noqa: F401  # `at` is a fixture
 
@@ -83,33 +84,33 @@ def test_a_set_read_from_files_has_the_languages_of_the_registry_and_the_revisio
     assert (found.scores["validation"][0]["hf_subset"], found.languages) == ("de", ["deu"])
 
 
-def test_what_mteb_loaded_has_the_revision_of_the_registry_and_claims_it(at: Place) -> None:  # noqa: F811
-    """Also under a name of one's own; but not with other prompts, and not beside a subset that is one's own."""
+def test_what_mteb_loaded_has_the_registrys_revision_but_with_other_prompts_is_not_the_plain_model(
+    at: Place,  # noqa: F811
+) -> None:
     from mteb import get_task
 
-    write_task()
-    Path("tasks/own-name.yaml").write_text("path: mteb/Tatoeba/deu-eng")
-    with hub_with(at, "Tatoeba/deu-eng", "STSBenchmark"):
-        said = exported(sweep("model=hashing", "task=own-name,mteb/STSBenchmark"))
-        found = results()
-        assert {key: one.dataset_revision for key, one in found.items()} == {
-            f":{name}": get_task(name).metadata.revision for name in ("Tatoeba", "STSBenchmark")
-        }
-        assert "dataset_revision" not in said
-        Path("tasks/own-name.yaml").write_text(json.dumps({"path": "mteb/Tatoeba/deu-eng", "prompts": {"text": "x "}}))
-        assert "own-name: scored with the set's own prompts" in exported(
-            sweep("model=hashing", "task=own-name"), out="x"
+    write_task()  # for its folder
+    manifest = {"path": "mteb/Tatoeba/deu-eng"}
+    Path("tasks/plain.yaml").write_text(json.dumps(manifest))
+    Path("tasks/other.yaml").write_text(json.dumps(manifest | {"prompts": {"text": "x "}}))
+    with hub_with(at, "Tatoeba/deu-eng"):
+        said = exported(sweep("model=hashing", "task=plain,other"))
+    found = results()
+    assert {one.dataset_revision for one in found.values()} == {get_task("Tatoeba").metadata.revision}
+    assert [key.partition("_")[0] for key in found] == [":Tatoeba", "set"]
+    assert "other: scored with the set's own prompts" in said and "dataset_revision" not in said
+
+
+def test_data_of_mteb_and_data_of_ones_own_are_not_mixed_in_a_file() -> None:
+    parts = [
+        (
+            Placed("Tatoeba", subset, "test", revision, [], own),
+            Result(subset, {}, VARIANT, Record("k", "quality", "ok", {})),
         )
-        Path("tasks/own-name.yaml").write_text("path: mteb/Tatoeba/deu-eng")
-        Path("fra.jsonl").write_text(
-            "".join(json.dumps({"sentence1": f"a {n}", "sentence2": f"b {n}"}) + "\n" for n in "123")
-        )
-        manifest = {"path": "../fra.jsonl", "type": "bitext", "public": "Tatoeba/fra-eng"}
-        Path("tasks/own-data.yaml").write_text(json.dumps(manifest))
-        mixed = sweep("model=hashing", "task=own-name,own-data")
-        with pytest.raises(HarnessError, match="own-name is mteb's own data and own-data is not; a file of Tatoeba"):
-            exported(mixed, out="mixed")
-        assert not Path("mixed").exists()
+        for subset, revision, own in (("deu-eng", "abc", False), ("fra-eng", "53aa", True))
+    ]
+    with pytest.raises(HarnessError, match="deu-eng is mteb's own data and fra-eng is not; a file of Tatoeba holds"):
+        _revision(parts)
 
 
 def test_subsets_and_splits_of_one_public_task_share_a_file() -> None:
@@ -168,7 +169,7 @@ def test_prompts_that_nothing_reads_leave_the_plain_model() -> None:
 
 def test_an_instruction_makes_an_experiment_where_a_model_takes_it_and_it_is_not_the_tasks_own() -> None:
     usual = "Given a scientific claim, retrieve documents that support or refute the claim"
-    assert (known("SciFact") or pytest.fail()).instruction == usual
+    assert (about := known("SciFact")) is not None and about.instruction == usual
     template = "+model.prompts={query: 'Instruct: {instruction} Query: '}"
     said = {}
     for name, instruction in {"usual": usual, "other": "banana"}.items():
@@ -243,7 +244,7 @@ def test_samples_and_rows_without_a_score_stay_here_and_are_said() -> None:
 
 
 def test_exporting_again_changes_nothing_and_another_sweep_adds_its_subset(at: Place) -> None:  # noqa: F811
-    with hub_with(at, "Tatoeba/deu-eng", "Tatoeba/fra-eng"):
+    with hub_with(at, "Tatoeba/deu-eng"):
         first = sweep("model=hashing", "task=mteb/Tatoeba/deu-eng")
         exported(first)
         before = {path: path.read_bytes() for path in Path("out").rglob("*.json")}
@@ -292,9 +293,6 @@ def test_names_that_differ_in_case_alone_become_distinct_on_every_file_system() 
 
 
 def test_candidates_that_would_share_a_folder_get_their_ids_into_it() -> None:
-    from harness.export import Result, _folders
-    from harness.types import Record
-
     record = Record("k", "quality", "ok", {})
     labels = {"a": VARIANT, "b": VARIANT, "c": VARIANT | {"card": {"id": "ORG/MINILM"}}, "d": VARIANT | {"dim": 64}}
     found = _folders([Result("t", {}, about | {"candidate_id": name}, record) for name, about in labels.items()])

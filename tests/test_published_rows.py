@@ -349,7 +349,7 @@ def test_a_model_measured_here_in_two_revisions_shows_both() -> None:
     found = public()
     for variant in found.manifest["variants"]:
         variant["card"] = {"id": MINILM}
-    assert published_rows(found)[0]["reason"] == "measured here 0.6500, +0.0050; 0.5500, -0.0950"
+    assert published_rows(found)[0]["reason"] == "measured here 0.6500, +0.0050; 0.5500, −0.0950"
 
 
 def test_the_decision_and_its_files_do_not_change_by_a_byte(tmp_path: Path) -> None:

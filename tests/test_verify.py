@@ -121,11 +121,32 @@ def test_the_readmes_table_has_every_line_of_the_golden_file() -> None:
         ("bm25,helpdesk,test,ndcg_at_10,0.5,0,harness run task=helpdesk", "tolerance 0; expected a number above 0"),
         ("bm25,helpdesk,test,ndcg_at_10,0.5,1,rm -rf results", "expected one that starts with harness run"),
         (",helpdesk,test,ndcg_at_10,0.5,1,harness run", "has no model"),
+        ("bm25,helpdesk,test,ndcg_at_10,0.5,1,harness run model='x", "cannot be read: No closing quotation"),
     ],
 )
 def test_a_wrong_line_is_named_before_anything_runs(tmp_path: Path, line: str, complaint: str) -> None:
     with pytest.raises(HarnessError, match="golden.csv:2") as error:
         read_golden(golden(tmp_path, line))
+    assert complaint in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"value": True}, "value True; expected a number"),
+        ({"value": 10**400}, "expected a number"),
+        ({"task": ["b"]}, "task ['b']; expected a text"),
+        ({"command": None}, "has no command"),
+        ({"model": ...}, "has no model"),
+    ],
+)
+def test_a_wrong_value_in_json_is_named(tmp_path: Path, values: dict[str, Any], complaint: str) -> None:
+    good = dict(zip(COLUMNS, ("bm25", "helpdesk", "test", "ndcg_at_10", 0.5, 1, "harness run"), strict=True))
+    given = {name: value for name, value in (good | values).items() if value is not ...}
+    path = tmp_path / "golden.jsonl"
+    path.write_text(f"{json.dumps(good)}\n{json.dumps(given)}\n")
+    with pytest.raises(HarnessError, match="golden.jsonl:2") as error:
+        read_golden(path)
     assert complaint in str(error.value)
 
 

@@ -28,8 +28,6 @@ class Retrieval:
 
     def evaluate(self, evalset: EvalSet, searcher: Searcher) -> Evaluation:
         """Rank to the deepest cut-off and score; HarnessError where no query has a relevant document."""
-        if self.kept < _TOP:
-            raise HarnessError(f"keep_ranks={self.kept}: expected a whole number of at least {_TOP}")
         ranking = searcher.rank(max(self.kept, *(_depth(m) for m in self.metrics)))
         judged = judge(ranking, evalset.qrels)
         if not len(judged.query):
