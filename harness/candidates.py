@@ -90,9 +90,12 @@ def _candidate(
     scores = {t: _main_scores(sweep, keys[cid, t]) for t in good}
     costs = {k: _largest(costly.values(), k) for k in _MEASURED}
     costs["price_per_million_tokens"] = card.get("price_per_million_tokens")
-    rates = [r["docs_per_s"] for r in group if r["task"] in costly and r["docs_per_s"] is not None]
+    rates: dict[str, float] = {}  # the best batch size of each eval set
+    for row in group:
+        if row["task"] in costly and row["docs_per_s"] is not None:
+            rates[row["task"]] = max(rates.get(row["task"], 0.0), row["docs_per_s"])
     facts = {
-        "docs_per_s": max(rates, default=None),
+        "docs_per_s": min(rates.values(), default=None),
         "judged_at_10": {t: r["judged_at_10"] for t, r in ranked.items()},
         "condensed": {t: r["ndcg_condensed_at_10"] for t, r in ranked.items()},
         "stages": {t: r["stages_p50_ms"] for t, r in good.items() if in_steps(r["stages_p50_ms"])},

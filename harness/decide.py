@@ -66,6 +66,7 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
         "queries_needed": min((n for e in entries if (n := e["queries_to_settle"]) and not refused), default=0),
         "same_pick": stability(field, policy) if pick else [],
         "changes": changes(field, verdict, policy, evalsets) if verdict and pick else [],
+        "too_small": _too_small(sweep, field),
         "evalsets": {
             name: {k: about[k] for k in _ABOUT} | {"main": mains.get(name), "share": share}
             for (name, about), share in zip(evalsets.items(), field.weights, strict=True)
@@ -162,6 +163,12 @@ def _compared(field: Field, verdict: Verdict, i: int, policy: Policy) -> dict[st
     }  # fmt: skip
 
 
+def _too_small(sweep: Sweep, field: Field) -> list[str]:
+    """The eval sets with too few items for an interval; none where nothing passes the limits."""
+    sets = zip(sweep.manifest["evalsets"], field.sets, strict=False)
+    return [name for name, scores in sets if scores.shape[1] < LEAST_QUERIES]
+
+
 def _items_a_value(field: Field) -> float:
     """Scored items to one value: more than 1 where values are those of groups of items."""
     return sum(field.scored) / float(sum(s.shape[1] for s in field.sets))
@@ -244,6 +251,8 @@ def _to_settle(field: Field, verdict: Verdict, i: int, policy: Policy) -> int:
     if decided or guard_alone or field.costs[i] >= field.costs[verdict.pick] or not gap or not np.isfinite(error):
         return 0
     least = max(1.0, LEAST_QUERIES / min(s.shape[1] for s in field.sets))
+    if least > 1 and len(field.sets) > 1:  # the small set needs more, not all of them: see the caveat
+        return 0
     width = verdict.difference[i] - bounds.one_sided[i] if gap > 0 else bounds.high[i] - verdict.difference[i]
     wide = _ONE_SIDED * error if least > 1 else float(width)  # of fewer queries no interval is made
     return int(np.ceil(sum(field.scored) * max(least, ((wide + _POWER * error) / gap) ** 2)))

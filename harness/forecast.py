@@ -87,7 +87,7 @@ def forecast(sketch: Sketch) -> str:
     refused = {
         key: reason
         for key, v in sketch.pending.items()
-        if (reason := rehearsed(v, sketch.widths, len(sketch.evalsets[v.task].documents)))
+        if (reason := rehearsed(v, sketch.widths, sketch.evalsets[v.task]))
     }
     run = {key: v for key, v in sketch.pending.items() if key not in refused}
     lines = [sketch.headline, *_grid(sketch.pending.values())]

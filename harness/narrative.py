@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.wording import enumerated, item, limit, metric, number, plural, searched, set_name, size, whole
+from harness.wording import enumerated, item, limit, metric, number, plural, scored, searched, set_name, size, whole
 
 Entry = Mapping[str, Any]
 
@@ -102,7 +102,7 @@ def _nothing(decision: Mapping[str, Any]) -> str:
 
 def caveats(decision: Mapping[str, Any]) -> list[str]:
     """The one to three strongest reasons to hesitate, strongest first."""
-    found = _smoke_test(decision) + _mixed(decision)
+    found = _smoke_test(decision) + _too_small(decision) + _mixed(decision)
     by_id = {c["id"]: c for c in decision["candidates"]}
     pick = by_id.get(decision["pick"])
     funnel = decision["funnel"]
@@ -162,8 +162,19 @@ def _unsure(decision: Mapping[str, Any], pick: Entry) -> list[str]:
 
 def _smoke_test(decision: Mapping[str, Any]) -> list[str]:
     effect = "Fewer documents make search easier, so scores come out too high; fewer queries prove less."
+    if not any(searched(about["type"]) for about in decision["evalsets"].values()):
+        effect = "Fewer items prove less, and the score of some may lie far from that of all."
     samples = _sampled(decision)
     return [f"A smoke test, not an evaluation: {samples}. {effect}"] if samples else []
+
+
+def _too_small(decision: Mapping[str, Any]) -> list[str]:
+    """The eval sets that keep every interval from being given."""
+    sets = {name: decision["evalsets"][name] for name in decision["too_small"]}
+    if not sets or decision["reference"] is None:
+        return []
+    sizes = [f"{name} has {scored({name: about})}" for name, about in sets.items()]
+    return [f"No interval can be given, so nothing is shown to be close: {enumerated(sizes)}; at least 30 are needed."]
 
 
 def _mixed(decision: Mapping[str, Any]) -> list[str]:

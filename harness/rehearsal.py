@@ -11,20 +11,22 @@ from harness.forward import PART_ERRORS
 from harness.parts import identity
 from harness.plan import Variant
 from harness.protocols import Encoder, OpenReranker, Pooling, Reranker
+from harness.spaces import prepared
 from harness.types import EvalSet, Floats, HarnessError, Inapplicable, Qrels, Role, Texts, Vectors
 
 _MOST, _QUERIES = 67, 4  # a number that no part has for a default: a reason that names it comes from here
 
 
-def rehearsed(variant: Variant, widths: Mapping[str, int], documents: int) -> str:
+def rehearsed(variant: Variant, widths: Mapping[str, int], evalset: EvalSet) -> str:
     """Why the variant does not apply, by its own parts on made-up vectors; empty where nothing speaks against it.
 
-    `widths` are the dimensions of models by the identity of their encoder, `documents` how many the eval set has.
+    `widths` are the dimensions of models by the identity of their encoder; of the eval set, type and size count.
     Where a width is not known, or a part has another complaint that made-up data may have caused, nothing is said.
     """
+    documents = len(evalset.documents)
     made = min(documents, _MOST)
     try:
-        variant.retriever.prepare(_evalset(made), _MadeUp(widths))
+        prepared(variant.retriever, _evalset(made, "retrieval" if evalset.searched else evalset.type), _MadeUp(widths))
     except Inapplicable as reason:
         caused = made < documents and str(made) in str(reason)
         return "" if caused else str(reason)
@@ -63,8 +65,8 @@ class _MadeUp:
 
 
 @cache
-def _evalset(size: int) -> EvalSet:
+def _evalset(size: int, kind: str) -> EvalSet:
     documents = Texts(*zip(*((f"d{i}", f"made up words number {i}") for i in range(size)), strict=True))
     queries = Texts(*zip(*((f"q{i}", f"words number {i}") for i in range(_QUERIES)), strict=True))
     pairs = np.arange(_QUERIES, dtype=np.int32)
-    return EvalSet("made up", "retrieval", documents, queries, Qrels(pairs, pairs, np.ones_like(pairs)))
+    return EvalSet("made up", kind, documents, queries, Qrels(pairs, pairs, np.ones_like(pairs)))

@@ -81,12 +81,12 @@ def rule(field: Field, policy: Policy, draws: int, seed: int) -> Verdict:
     resampled = resample(field.sets, field.weights, draws, seed)
     reference = _reference(field, policy, resampled.observed)
     difference = minus(resampled, reference)
-    bounds = _bounds(difference, field.sets, policy)
+    bounds = _bounds(difference, field.sets, policy, reference)
     fair = np.ones(len(field.members), dtype=bool)
     lost = ~fair
     for scores, guarded in zip(field.sets, field.guarded, strict=True):
         if guarded:
-            alone = _bounds(minus(resample([scores], [1.0], draws, seed), reference), [scores], policy)
+            alone = _bounds(minus(resample([scores], [1.0], draws, seed), reference), [scores], policy, reference)
             fair &= alone.one_sided >= -2 * policy.margin
             lost |= alone.high < -2 * policy.margin
     proven = fair & (bounds.one_sided > -policy.margin)
@@ -95,10 +95,11 @@ def rule(field: Field, policy: Policy, draws: int, seed: int) -> Verdict:
     return Verdict(reference, int(pick), bounds, difference.observed, proven, fair, lost)
 
 
-def _bounds(difference: Resampled, sets: Sequence[Doubles], policy: Policy) -> Bounds:
-    """Under 30 queries a set may show none of the rare losses there are; all that is known is the metric's range."""
+def _bounds(difference: Resampled, sets: Sequence[Doubles], policy: Policy, reference: int) -> Bounds:
+    """Under 30 items a set may show none of the rare losses there are; all that is known is the metric's range."""
     if min(scores.shape[1] for scores in sets) < LEAST_QUERIES:
         widest = np.ones_like(difference.observed)
+        widest[reference] = 0.0
         return Bounds(-widest, -widest, widest)
     return simultaneous(difference, policy.confidence)
 

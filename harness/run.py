@@ -34,11 +34,11 @@ from harness.policy import check_categories, read_policy
 from harness.precision import Parities, hardware_has_bfloat16
 from harness.progress import Watch
 from harness.protocols import Encoder, Need
-from harness.sampling import sampled
+from harness.sampling import check_limits, sampled
 from harness.shelf import is_current
 from harness.store import Records
-from harness.types import Advanced, EvalSet, Event, Unwritable, Working
-from harness.wording import set_name
+from harness.types import Advanced, EvalSet, Event, HarnessError, Unwritable, Working
+from harness.wording import scored, set_name
 from harness.worker import Setup, Task
 
 _WIDTH = 384  # of a model that does not say it, to see whether a disk is far too small
@@ -164,6 +164,7 @@ def _rows(need: Need, work: Work) -> int:
 def ground_of(jobs: Sequence[Job], watch: Watch) -> Ground:
     """Read the options that hold for a whole sweep, its eval sets and the devices; spell out jobs on public sets."""
     config = common_config(jobs)
+    _check_kept(config["keep_ranks"])
     jobs = expanded(jobs, Path(config["store_dir"]) / "registry", watch.say)
     devices = resolve_devices(str(config["device"]))
     names = dict.fromkeys(str(j.config["task"]) for j in jobs)
@@ -171,10 +172,17 @@ def ground_of(jobs: Sequence[Job], watch: Watch) -> Ground:
     cache = Path(config["store_dir"]) / "evalsets"
     load = partial(load_task, folders=_task_folders(config), cache=cache, say=watch.say)
     sets = {name: sampled(load(name), *limits) for name in names}
+    check_limits(sets.values(), config["limit_docs"])
     tasks = {name: Task(evalset, tasktype_of(jobs[0], evalset)) for name, evalset in sets.items()}
     others = {name: load(name) for name in sorted(set().union(*map(other_sets, jobs)))}
     folder = Path(config["results_dir"]) / sweep_name(jobs)
     return Ground(jobs, config, tasks, devices, folder, watch, others, token_hex(4))
+
+
+def _check_kept(ranks: Any) -> None:
+    """For the whole sweep: a task type that ranks nothing never looks at it."""
+    if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
+        raise HarnessError(f"keep_ranks={ranks!r}: expected a whole number of at least 1")
 
 
 def _task_folders(config: Mapping[str, Any]) -> list[Path]:
@@ -193,13 +201,16 @@ def run_of(ground: Ground) -> Run:
     return run
 
 
+def _size(evalset: EvalSet) -> str:
+    if evalset.searched:
+        return f"{len(evalset.documents)} docs, {len(evalset.queries)} queries"
+    return scored({"": {"type": evalset.type, "scored_queries": evalset.scored}})
+
+
 def headline(run: Run) -> str:
     """How many candidates, variants and encoders on which eval sets."""
     plan = run.plan
-    sizes = [
-        f"{set_name(n, t.evalset.sample)} ({len(t.evalset.documents)} docs, {len(t.evalset.queries)} queries)"
-        for n, t in run.tasks.items()
-    ]
+    sizes = [f"{set_name(n, t.evalset.sample)} ({_size(t.evalset)})" for n, t in run.tasks.items()]
     candidates = len({v.candidate_id for v in plan.variants})
     models = len({digest([describe(n.encoder)]) for n in plan.needs()})
     dropped = f", {plan.excluded} excluded, {plan.merged} merged as equal" if plan.excluded or plan.merged else ""

@@ -27,7 +27,7 @@ _VECTORS = (
     "torch", "sentence-transformers", "transformers", "tokenizers", "numpy", "wordllama", "model2vec", "onnxruntime",
     "openvino",
 )  # fmt: skip
-_RANKINGS = ("bm25s", "PyStemmer", "faiss-cpu", "scikit-learn", "scipy")
+_RANKINGS = ("bm25s", "PyStemmer", "faiss-cpu", "mteb", "scikit-learn", "scipy")
 
 
 class Samples(NamedTuple):

@@ -22,6 +22,7 @@ from harness.quantizers.int8 import Int8
 from harness.rehearsal import rehearsed
 from harness.types import HarnessError
 from harness.worker import Probed
+from tests.material import small_pairs, small_set
 from tests.sweeping import sweep, write_task
 
 
@@ -193,8 +194,10 @@ def test_ranges_add_up() -> None:
 def test_a_rehearsal_says_nothing_where_the_width_is_not_known() -> None:
     (variant,) = make_plan(compose(["task=tiny", "model=hashing", "dim=65"])).variants
     widths: Mapping[str, int] = {identity(Hashing()): 64}
-    assert "does not fit" in rehearsed(variant, widths, 40)
-    assert rehearsed(variant, {}, 40) == ""
+    assert "does not fit" in rehearsed(variant, widths, small_set())
+    assert rehearsed(variant, {}, small_set()) == ""
+    (words,) = make_plan(compose(["task=tiny", "model=bm25"])).variants
+    assert rehearsed(words, {}, small_set()) == "" and "bm25 has none" in rehearsed(words, {}, small_pairs())
 
 
 def test_a_store_of_an_older_version_counts_as_empty_and_is_left_as_it_is() -> None:

@@ -84,7 +84,7 @@ MAP = {
         "assembly", "cards", "evalsets", "execution", "expansion", "forward", "launch", "measure", "parts", "plan", "policy",
         "precision", "progress", "protocols", "sampling", "shelf", "store", "wording", "worker",
     },
-    "rehearsal": {"forward", "parts", "plan", "protocols"},
+    "rehearsal": {"forward", "parts", "plan", "protocols", "spaces"},
     "forecast": {"forward", "parts", "plan", "progress", "protocols", "rehearsal", "wording", "worker"},
     "preview": {"execution", "forecast", "launch", "parts", "plan", "progress", "run", "shelf", "store", "worker"},
     "evalsets": {
@@ -96,7 +96,7 @@ MAP = {
     "hub": {"adapter", "registry"},
     "public": {"classes", "hub", "judgements", "parts", "portions", "rawsets", "reading", "registry", "splits"},
     "expansion": {"launch", "plan", "portions", "registry"},
-    "validate": {"evalsets", "flaws", "manifests", "parts", "reading", "splits"},
+    "validate": {"archives", "evalsets", "flaws", "manifests", "parts", "reading", "splits"},
     "forward": {"encoded", "filling", "home", "pairs", "parts", "protocols", "recent", "shelf"},
     "labels": {"assembly", "launch", "parts", "protocols"},
     "plan": {"account", "assembly", "cards", "grid", "labels", "launch", "parts", "policy", "protocols", "timing"},
