@@ -72,18 +72,19 @@ def _compared(similarity: Similarity, kind: str) -> Callable[[Any, Any], Any]:
     return found
 
 
-def evaluated(task: Any, data: Mapping[str, Any], model: Any) -> Outcome:
+def evaluated(task: Any, data: Mapping[str, Any], model: Any, name: str = "this eval set") -> Outcome:
     """A fresh mteb task's scores for a model on our data.
 
     data: by split, rows or a mapping of columns (which stays one, for evaluators that read lists) under the names that
-    the task gives its columns; those of `SPLIT` are scored. What mteb raises is a HarnessError with its first line, as
-    is a main score that is no number. Warnings on the way are dropped, those of convergence counted.
+    the task gives its columns; those of `SPLIT` are scored. name: the eval set's, for errors. What mteb raises is a
+    HarnessError with its first line, as is a main score that is no number. Warnings on the way are dropped, those of
+    convergence counted.
     """
     from datasets import Dataset
     from sklearn.exceptions import ConvergenceWarning
 
     kept: list[Any] = []
-    tables = {name: rows if isinstance(rows, Mapping) else Dataset.from_list(list(rows)) for name, rows in data.items()}
+    tables = {part: rows if isinstance(rows, Mapping) else Dataset.from_list(list(rows)) for part, rows in data.items()}
     task.dataset, task.data_loaded, task.hf_subsets = {SUBSET: tables}, True, [SUBSET]
     task._save_task_predictions = lambda predictions, *_, **__: kept.append(predictions)
     with warnings.catch_warnings(record=True) as heard:
@@ -93,7 +94,7 @@ def evaluated(task: Any, data: Mapping[str, Any], model: Any) -> Outcome:
                 model, SPLIT, subsets_to_run=[SUBSET], encode_kwargs={}, prediction_folder=Path(), num_proc=None
             )
         except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise HarnessError(f"mteb cannot score {task.metadata.name}: {first_line(error)}") from error
+            raise HarnessError(f"mteb cannot score {name}: {first_line(error)}") from error
     main, scores = task.metadata.main_score, found[SUBSET]
     if not np.isfinite(scores[main]):
         raise HarnessError(f"{main} is not defined here: every item, or every prediction, is the same")

@@ -30,6 +30,7 @@ MOST_BYTES = 64 * 10**9
 _MOST_TIMES = 100  # what text shrinks to a hundredth is no text; the largest of BEIR's archives shrinks to a third
 _ALWAYS_BYTES = 20 * 10**6
 _PIECE = 2**20
+_MOST_NAME, _MOST_PATH = 255, 2000  # bytes
 _TEXTS = re.compile(r"(corpus|queries)\.jsonl(\.gz)?")
 _LAYOUT = re.compile(r"(.*/)?((corpus|queries)\.jsonl(\.gz)?|qrels/[^/.][^/]*\.tsv)")
 _BROKEN = (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, ValueError, RuntimeError)
@@ -103,12 +104,22 @@ def _wanted(archive: Path, members: Sequence[zipfile.ZipInfo]) -> list[zipfile.Z
         if problem:
             raise HarnessError(f"{shown(archive)}: member {member.orig_filename!r} {problem}. Nothing was unpacked.")
     wanted = [m for m in members if not m.is_dir() and _LAYOUT.fullmatch(_path(m))]
-    if not any(_TEXTS.fullmatch(PurePosixPath(m.filename).name) for m in wanted):
+    if not _sets(_path(m) for m in wanted):
         raise HarnessError(
             f"{shown(archive)} holds no BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv); it has "
             f"{_few([_path(m) for m in members])}. Unpack it and name the folder."
         )
+    if long := [_path(m) for m in wanted if _long(_path(m))]:
+        raise HarnessError(
+            f"{shown(archive)}: member {long[0]!r:.60}... has a name too long for a disk. Nothing was unpacked."
+        )
     return wanted
+
+
+def _long(path: str) -> bool:
+    """Over what file systems take for a name, or near what they take for a path with the store's own before it."""
+    raw = path.encode("utf-8", "surrogateescape")
+    return len(raw) > _MOST_PATH or any(len(part) > _MOST_NAME for part in raw.split(b"/"))
 
 
 def _path(member: zipfile.ZipInfo) -> str:
@@ -201,8 +212,7 @@ def _writing(target: Path) -> Iterator[None]:
 
 def _chosen(archive: Path, inner: str, files: Iterable[str]) -> str:
     """The one folder with a BEIR set, or the one that `inner` names by its whole path or the end of it."""
-    paths = [PurePosixPath(file) for file in files]
-    sets = sorted({str(path.parent) for path in paths if _TEXTS.fullmatch(path.name)})
+    sets = _sets(files)
     fitting = [name for name in sets if not inner or f"/{name}".endswith(f"/{inner}")]
     if not fitting:
         near = did_you_mean(inner, [PurePosixPath(name).name for name in sets])
@@ -211,3 +221,12 @@ def _chosen(archive: Path, inner: str, files: Iterable[str]) -> str:
         example = shown(archive / fitting[-1])
         raise HarnessError(f"{shown(archive)} holds {len(fitting)} sets: {_few(fitting)}. Name one of them: {example}")
     return fitting[0]
+
+
+def _sets(files: Iterable[str]) -> list[str]:
+    """The folders with a corpus and queries; one alone is no set, such as what a packer's own folders hold."""
+    found: dict[str, set[str]] = {}
+    for path in map(PurePosixPath, files):
+        if _TEXTS.fullmatch(path.name):
+            found.setdefault(str(path.parent), set()).add(path.name.partition(".")[0])
+    return sorted(folder for folder, texts in found.items() if len(texts) == 2)

@@ -50,6 +50,8 @@ def _listed(value: str) -> Any:
         return value
     try:
         return json.loads(value)
+    except RecursionError:
+        return None
     except ValueError:
         return value  # a label that begins with a bracket
 
@@ -65,12 +67,12 @@ def check_several(labels: Iterable[str], where: str) -> None:
     names = set(labels)
     if len(names) < 2:
         only = next(iter(names), "")
-        raise HarnessError(f'{where}: every text has the label "{only}"; expected at least two labels.')
+        raise HarnessError(f'{where}: every text has the label "{only:.40}"; expected at least two labels.')
 
 
 def named(names: Sequence[str]) -> str:
-    """The first three of many, in quotes, for a message."""
-    return ", ".join(f'"{name}"' for name in names[:3]) + (" ..." if len(names) > 3 else "")
+    """The first three of many, in quotes and cut to 40 characters, for a message."""
+    return ", ".join(f'"{name:.40}"' for name in names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def lookalikes(labels: Iterable[str]) -> list[Note]:

@@ -78,12 +78,14 @@ def _run(words: list[str]) -> int:
     with _watch(plain) as watch:
         outcome = run_sweep(jobs, f"harness run {shlex.join(words)}".strip(), watch)
     decision, paths = _report(outcome.folder, None, Path(config["reports_dir"]))
-    from harness.published import published_rows
+    from harness.published import read_published
     from harness.table import read_sweep
     from harness.terminal import summary
 
-    published = published_rows(read_sweep(outcome.folder))
-    _show(json.dumps(decision) if as_json else summary(outcome, decision, paths, shlex.join(words), published))
+    beside = read_published(read_sweep(outcome.folder))
+    _show(json.dumps(decision) if as_json else summary(outcome, decision, paths, shlex.join(words), beside.rows))
+    for note in beside.notes:
+        _say(note)
     return SOME_FAILED if outcome.failed else 0
 
 
@@ -192,6 +194,8 @@ def _told(command: Callable[[list[str]], commands.Answer]) -> Callable[[list[str
         answer = command(words)
         if answer.text:
             _show(answer.text)
+        for note in answer.notes:
+            _say(note)
         return answer.code
 
     run.__doc__ = command.__doc__

@@ -73,8 +73,10 @@ def _missing(place: str, fields: Iterable[str], key: str, names: Mapping[str, st
     name, role = names[key], wants[key].roles[-1]
     others = [field for field in fields if field not in {n for k, n in names.items() if k != key}]
     nearest = others if len(others) == 1 else difflib.get_close_matches(name, others, n=1, cutoff=0.5)
-    has_now = ", ".join(f'"{field}"' for field in others or fields) or "none"
-    remedy = f"Rename it or set columns.{role}: {nearest[0]}." if nearest else f"Add it, or name it in columns.{role}."
+    has_now = ", ".join(f'"{field:.40}"' for field in others or fields) or "none"
+    remedy = (
+        f"Rename it or set columns.{role}: {nearest[0]:.40}." if nearest else f"Add it, or name it in columns.{role}."
+    )
     return HarnessError(f'{place} has no field "{name}"; it has {has_now}. {remedy}')
 
 
@@ -82,7 +84,7 @@ def id_of(row: Row, key: str, names: Mapping[str, str], wants: Wants) -> str:
     """An id as text; HarnessError for anything but text or an integer."""
     value = value_of(row, key, names, wants)
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise HarnessError(f'{row.place} has the id {value!r} in "{names[key]}"; expected text or an integer.')
+        raise HarnessError(f'{row.place} has the id {value!r:.60} in "{names[key]}"; expected text or an integer.')
     return _clean(str(value), row, names[key])
 
 
@@ -105,10 +107,10 @@ def grade_of(row: Row, key: str, names: Mapping[str, str], wants: Wants) -> int:
     value = value_of(row, key, names, wants)
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
     if isinstance(value, bool) or not number.is_integer() or abs(number) >= 2**31:
-        raise HarnessError(f"{row.place} has the grade {value!r}; expected an integer such as 0, 1 or 2.")
+        raise HarnessError(f"{row.place} has the grade {value!r:.60}; expected an integer such as 0, 1 or 2.")
     return int(number)
 
 
@@ -117,21 +119,27 @@ def number_of(row: Row, key: str, names: Mapping[str, str], wants: Wants) -> flo
     value = value_of(row, key, names, wants)
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise HarnessError(f'{row.place} has {value!r:.60} in "{names[key]}"; expected a number.')
     return number
 
 
+def list_of(row: Row, key: str, names: Mapping[str, str], wants: Wants) -> Any:
+    """The value as read, or in a CSV file what its JSON says; None where that is none."""
+    value = value_of(row, key, names, wants)
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+
+
 def texts_of(row: Row, key: str, names: Mapping[str, str], wants: Wants) -> tuple[str, ...]:
     """A list of texts, or in a CSV file its JSON; HarnessError for anything else."""
-    value = value_of(row, key, names, wants)
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = None
+    value = list_of(row, key, names, wants)
     if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
         raise HarnessError(f'{row.place} has no list of texts in "{names[key]}"; expected such as ["one", "two"].')
     return tuple(_clean(text, row, names[key]) for text in value)

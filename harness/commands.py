@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +14,11 @@ FINE, USAGE = 0, 1
 
 
 class Answer(NamedTuple):
-    """What a command has to say, and the exit code."""
+    """What a command has to say, the exit code, and lines for stderr, which are no part of its output."""
 
     text: str
     code: int = FINE
+    notes: Sequence[str] = ()
 
 
 def cache(words: list[str]) -> Answer:
@@ -50,7 +52,8 @@ def table(words: list[str]) -> Answer:
     from harness.terminal import write_table
 
     shown = with_published(read_sweep(find_sweep(args.sweep, Path(args.results_dir))))
-    return Answer(write_table(shown, options.form_of(args), Path(args.output) if args.output else None))
+    text = write_table(shown.rows, options.form_of(args), Path(args.output) if args.output else None)
+    return Answer(text, notes=shown.notes)
 
 
 def validate(words: list[str]) -> Answer:
@@ -118,11 +121,11 @@ def list_(words: list[str]) -> Answer:
     from harness.catalogue import Wanted, benchmarks_text, listing, tasks_text
 
     wanted, registry = Wanted(args.type, args.language, args.benchmark, args.all), Path(args.store_dir) / "registry"
+    if any(wanted) and args.what not in (None, "tasks"):
+        raise HarnessError(f"list {args.what}: --type, --language, --benchmark and --all are for tasks")
     if args.what == "benchmarks":
         return Answer(benchmarks_text(registry, args.json))
     if any(wanted) or (args.what == "tasks" and args.json):
-        if args.what not in (None, "tasks"):
-            raise HarnessError(f"list {args.what}: --type, --language, --benchmark and --all are for tasks")
         return Answer(tasks_text(registry, wanted, args.json))
     return Answer(listing(args.what))
 

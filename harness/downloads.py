@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -40,8 +42,7 @@ def download(remote: Remote, target: Path, progress: Progress) -> Path:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with target.with_name(f".{target.name}.lock").open("a") as lock:
-            _take(lock, target, remote, progress)
+        with _alone(target, remote, progress):
             if not _sound(target, remote):
                 _fetch(remote, _part(target), progress)
                 _check(remote, _part(target))
@@ -84,6 +85,26 @@ def _length(file: Path) -> int:
     return file.stat().st_size if file.exists() else 0
 
 
+@contextmanager
+def _alone(target: Path, remote: Remote, progress: Progress) -> Iterator[None]:
+    """Under the lock of `target`, whose file goes with the lock where nothing of the download was kept.
+
+    Who waited for a file that was removed meanwhile holds nothing, and takes the lock anew.
+    """
+    path = target.with_name(f".{target.name}.lock")
+    while True:
+        with path.open("a") as lock:
+            _take(lock, target, remote, progress)
+            if not _lies_at(lock, path):
+                continue
+            try:
+                yield
+            finally:
+                if not target.exists() and not _part(target).exists():
+                    path.unlink(missing_ok=True)
+            return
+
+
 def _take(lock: IO[str], target: Path, remote: Remote, progress: Progress) -> None:
     """The lock, until the file is closed; while another process downloads, its progress."""
     while True:
@@ -92,6 +113,13 @@ def _take(lock: IO[str], target: Path, remote: Remote, progress: Progress) -> No
         except BlockingIOError:
             progress(_length(_part(target)), remote.size)
             time.sleep(_WAIT_S)
+
+
+def _lies_at(lock: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _sound(file: Path, remote: Remote) -> bool:

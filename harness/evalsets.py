@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from harness.parts import available, did_you_mean, find
 from harness.protocols import Format
 from harness.public import load_public
 from harness.reading import listing, shown
-from harness.registry import PREFIX
+from harness.registry import PREFIX, kept_registry
 from harness.splits import Content, Layout, splits_of
 from harness.types import EvalSet, HarnessError, Note, RawSet
 
@@ -36,7 +38,7 @@ def load_task(
         return _of_beir(task, cache, say)
     if task.startswith(PREFIX):
         return load_public(task, say)
-    where = find_manifest(task, folders)
+    where = find_manifest(task, folders, cache.parent / "registry")
     try:
         manifest = yaml.safe_load(where.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -73,11 +75,11 @@ def open_evalset(
     return load_task(name, folders, cache, say)
 
 
-def find_manifest(task: str, folders: Sequence[Path]) -> Path:
+def find_manifest(task: str, folders: Sequence[Path], listed: Path | None = None) -> Path:
     """The manifest of a task: TASK.yaml or TASK/task.yaml in one of the folders.
 
     A later folder extends the earlier ones and wins where both define the task. An unknown task is a HarnessError
-    with the nearest names of all folders.
+    with the nearest names of all folders; `listed` is where mteb's registry may be kept, to know a public set by.
     """
     known: dict[str, Path] = {}
     for folder in folders:
@@ -90,26 +92,87 @@ def find_manifest(task: str, folders: Sequence[Path]) -> Path:
         known |= here
     if task not in known:
         looked = ", ".join(shown(folder) for folder in folders)
-        raise HarnessError(f"no task named {task!r} in {looked}. {did_you_mean(task, known)}".rstrip())
+        public = _public_names(task, listed)
+        near = f"Did you mean {' or '.join(public)}?" if public else did_you_mean(task, known)
+        hint = near if public else f"{near} Public sets are called mteb/NAME and beir/NAME.".lstrip()
+        raise HarnessError(f"no task named {task!r} in {looked}. {hint}")
     return known[task]
+
+
+def _public_names(task: str, listed: Path | None) -> list[str]:
+    """What a name without `mteb/` or `beir/`, or with that in capitals, may stand for."""
+    from harness.beirsets import names
+
+    source, _, rest = task.partition("/")
+    if source.casefold() == "mteb":
+        return [PREFIX + rest] if rest else []
+    entry = known.task(task) if listed and (known := kept_registry(listed)) else None
+    plain = (rest if source.casefold() == "beir" else task).casefold()
+    ours = [f"{PREFIX}{entry.name}"] if entry else []
+    return [*ours, *(name for name in names() if name == f"beir/{plain}")]
 
 
 def load(manifest: Mapping[str, Any], where: Path, cache: Path = CACHE) -> EvalSet:
     """The eval set that a manifest describes; `where` is the manifest's file, for relative paths and error lines."""
     said = checked(manifest, where)
+    noted = _public_notes(said, where, cache.parent / "registry")
+    found = _loaded(said, manifest, where, cache)
+    return replace(found, notes=(*found.notes, *noted)) if noted else found
+
+
+def _public_notes(said: Manifest, where: Path, listed: Path) -> list[Note]:
+    """Whether mteb has the public set that this is said to be; HarnessError where it is of another type there.
+
+    Nothing where mteb's registry is not at hand: it takes seconds to ask.
+    """
+    known = kept_registry(listed) if said.public else None
+    if known is None:
+        return []
+    name = re.split("[/@]", said.public)[0]
+    entry = known.task(name)
+    if entry is None:
+        message = f"public: {said.public}: mteb has no task {name!r}. {did_you_mean(name, known.tasks)}"
+        return [Note("public-unknown", "warning", shown(where), message, "no published scores are shown beside it")]
+    if entry.type and entry.type != said.type:
+        raise HarnessError(f"{shown(where)}: public: {name} is {entry.type} at mteb; this set is {said.type}.")
+    return []
+
+
+def _loaded(said: Manifest, manifest: Mapping[str, Any], where: Path, cache: Path) -> EvalSet:
     if str(said.path).startswith(PREFIX) and not said.path.exists():
         return _of_mteb(said, manifest, where)
     if said.type != "retrieval":
         layout: Layout = find("layouts", said.type)(split=said.split, columns=said.columns, settings=said.settings)
         return _described(said, layout.read(splits_of(said.path)), False)
     path = beir_folder(said.path, cache) if in_archive(said.path) else said.path
-    name, notes = (said.format, []) if said.format != "auto" else _detected(path, where)
-    part: Format = find("formats", name)(path=str(path), split=said.split, columns=said.columns)
-    raw = part.read()
-    qrels, judged_notes = resolved(raw)
+    with _named(path, said.path, cache):
+        name, notes = (said.format, []) if said.format != "auto" else _detected(path, where)
+        part: Format = find("formats", name)(path=str(path), split=said.split, columns=said.columns)
+        raw = part.read()
+        qrels, judged_notes = resolved(raw)
     exclude_self, self_notes = _exclude_self(raw, said.exclude_self)
-    found = (*notes, *raw.notes, *judged_notes, *self_notes)
+    said_of = (*notes, *raw.notes, *judged_notes, *self_notes)
+    found = tuple(note._replace(place=_as_given(note.place, path, said.path, cache)) for note in said_of)
     return _described(said, Content(raw.documents, raw.queries, {}, qrels, found), exclude_self)
+
+
+@contextmanager
+def _named(folder: Path, path: Path, cache: Path) -> Iterator[None]:
+    """Errors about what was unpacked to `folder` name the archive that `path` is in, not the cache."""
+    try:
+        yield
+    except HarnessError as error:
+        if folder == path:
+            raise
+        raise type(error)(_as_given(str(error), folder, path, cache)) from error
+
+
+def _as_given(text: str, folder: Path, path: Path, cache: Path) -> str:
+    """A text with the archive that `path` is in where it says the folder that this was unpacked to."""
+    if folder == path or not (found := in_archive(path)):
+        return text
+    unpacked = cache / folder.relative_to(cache).parts[0]
+    return text.replace(str(unpacked), shown(found[0])).replace(shown(unpacked), shown(found[0]))
 
 
 def _of_beir(task: str, cache: Path, say: Callable[[str], None]) -> EvalSet:

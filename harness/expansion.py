@@ -16,13 +16,21 @@ from harness.types import HarnessError
 def expanded(jobs: Sequence[Job], folder: Path, say: Callable[[str], object]) -> list[Job]:
     """The jobs, those of a name `mteb/...` once for each set that it stands for, under that set's own name.
 
-    `folder` keeps the registry. The option `languages` narrows what is expanded. The sweep keeps the name that it has
-    by what was asked for. What a benchmark asks for and cannot run here is said, once.
+    `folder` keeps the registry. The option `languages` narrows what is expanded, and a line says so where nothing is.
+    The sweep keeps the name that it has by what was asked for. What a benchmark asks for and cannot run here is said,
+    once. HarnessError for a language that no task of mteb has.
     """
     asked = dict.fromkeys(name for job in jobs if (name := str(job.config["task"])).startswith(PREFIX))
+    languages = _languages(jobs[0].config["languages"])
+    if not asked and not languages:
+        return list(jobs)
+    known = registry(folder)
+    for language in languages:
+        known.code(language)
+    if languages and all("/" in name.removeprefix(PREFIX) for name in asked):
+        say("languages narrows names such as mteb/Tatoeba, which stand for several sets; none is asked for here")
     if not asked:
         return list(jobs)
-    known, languages = registry(folder), _languages(jobs[0].config["languages"])
     found = {name: parts_of(name, known, languages) for name in asked}
     for name, parts in found.items():
         if len(parts.kept) > 1:

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from harness.evalsets import load_task
 from harness.launch import shipped
 from harness.leaderboard import OWN, Entry, distinct, entry_of, public_name, safe
-from harness.published import with_published
+from harness.published import read_published
 from harness.store import write_atomically
 from harness.table import Sweep, read_sweep, rows
 from harness.taskresult import folder_of, known, languages_of, write_meta, write_result
 from harness.terminal import guarded, write_table
-from harness.types import HarnessError, Record
+from harness.types import HarnessError, Record, Unwritable
 from harness.wording import called, counted
 
 _NO_METRIC = ("query_ids", "top")
@@ -57,9 +57,13 @@ def export_text(folder: Path, form: str, out: Path) -> str:
     Texts never leave: only names, ids and scores do. HarnessError where there is nothing that the form can hold.
     """
     sweep = read_sweep(folder)
-    if form == "mteb":
-        return _mteb(sweep, out)
-    return _trec(sweep, out) if form == "trec" else _tables(sweep, form, out)
+    try:
+        if form == "mteb":
+            return _mteb(sweep, out)
+        return _trec(sweep, out) if form == "trec" else _tables(sweep, form, out)
+    except Unwritable as error:
+        why = getattr(error.__cause__, "strerror", None) or error
+        raise HarnessError(f"{out} cannot be written ({why}); free space, or choose another -o") from error
 
 
 def _results(sweep: Sweep) -> list[Result]:
@@ -198,7 +202,7 @@ def _model_facts(result: Result) -> dict[str, Any]:
     card, kind = result.variant["card"], _KINDS.get(result.variant["retriever"])
     dims = result.record.values.get("dimensions")
     facts = {"embed_dim": int(dims) if dims else None, "n_parameters": card.get("parameters")}
-    return facts | {"max_tokens": card.get("max_tokens")} | ({"model_type": [kind]} if kind else {})
+    return facts | {"max_tokens": card.get("max_tokens") or None} | ({"model_type": [kind]} if kind else {})
 
 
 def _trec(sweep: Sweep, out: Path) -> str:
@@ -250,15 +254,12 @@ def _run_lines(record: Record, documents: Sequence[str], tag: str) -> Iterator[s
 
 
 def _tables(sweep: Sweep, form: str, out: Path) -> str:
-    table, items = out / f"table.{form}", out / f"items.{form}"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise HarnessError(f"{out} cannot be written ({error.strerror})") from error
-    write_table(with_published(sweep), form, table)
+    table, items, beside = out / f"table.{form}", out / f"items.{form}", read_published(sweep)
     frame = _items(_results(sweep))
-    write_atomically(items, _WRITERS[form](frame))
-    return f"{table}: the rows of harness table\n{items}: {counted(len(frame), 'score')} of single items"
+    write_atomically(items, _WRITERS[form](frame))  # first, since it makes the folder
+    write_table([*rows(sweep), *beside.rows], form, table)
+    said = [f"{table}: the rows of harness table", f"{items}: {counted(len(frame), 'score')} of single items"]
+    return "\n".join(said + beside.notes)
 
 
 def _items(results: Sequence[Result]) -> Any:

@@ -34,6 +34,7 @@ def loaded(name: str, subset: str, split: str, say: Callable[[str], None]) -> An
     from datasets import config
 
     with _quietly():
+        called, problem = _called(name, subset, split), None
         about = public_task(name).metadata.dataset
         path, revision = str(about["path"]), str(about["revision"])
         if Path(path).exists():
@@ -47,14 +48,20 @@ def loaded(name: str, subset: str, split: str, say: Callable[[str], None]) -> An
             if problem is None:
                 return task
         if config.HF_HUB_OFFLINE:
-            raise _absent(name, path, revision, "HF_HUB_OFFLINE is set; unset it to fetch it")
+            raise _absent(called, (path, revision), "HF_HUB_OFFLINE is set; unset it to fetch it", problem)
         if refusal := _refusal(path, revision):
-            raise _absent(name, path, revision, refusal)
+            raise _absent(called, (path, revision), refusal, problem)
         say(f"{PREFIX}{name}: fetching {path} from the hub")
         task, problem = _tried(name, subset, split)
         if problem is not None:
-            raise _unloadable(name, path, problem) from problem
+            raise _unloadable(name, called, path, problem) from problem
         return task
+
+
+def _called(name: str, subset: str, split: str) -> str:
+    """The name that a line says; test is not named."""
+    part = "" if subset == "default" else f"/{subset}"
+    return PREFIX + name + part + ("" if split == "test" else f"@{split}")
 
 
 def kept(path: str, revision: str) -> tuple[str, ...]:
@@ -89,11 +96,15 @@ def _declared(path: str, revision: str) -> list[str]:
     """The configurations that the data set's card names, where the card is in the local cache."""
     from datasets.utils.metadata import MetadataConfigs
     from huggingface_hub import DatasetCard, try_to_load_from_cache
+    from yaml import YAMLError
 
     card = try_to_load_from_cache(path, "README.md", revision=revision, repo_type="dataset")
     if not isinstance(card, str):
         return []
-    return list(MetadataConfigs.from_dataset_card_data(DatasetCard.load(card).data))
+    try:
+        return list(MetadataConfigs.from_dataset_card_data(DatasetCard.load(card).data))
+    except (*_LOADING_ERRORS, YAMLError):  # a damaged card names none
+        return []
 
 
 @contextmanager
@@ -158,7 +169,7 @@ def _check_split(task: Any, subset: str, split: str) -> None:
     there = [name for name in own if name in loaders.get_dataset_config_names(path, revision)]
     if split not in loaders.get_dataset_split_names(path, revision=revision, config_name=there[0]):
         scored = ", ".join(task.metadata.eval_splits)
-        raise HarnessError(f"{PREFIX}{task.metadata.name}: no split {split!r}; mteb scores {scored}")
+        raise HarnessError(f"{_called(task.metadata.name, subset, split)}: no split {split!r}; mteb scores {scored}")
 
 
 def _refusal(path: str, revision: str) -> str:
@@ -181,24 +192,40 @@ def _refusal(path: str, revision: str) -> str:
     return f"{host} " + said.format(page=f"{host}/datasets/{path}")
 
 
-def _absent(name: str, path: str, revision: str, why: str) -> Unavailable:
+def _absent(called: str, wanted: tuple[str, str], why: str, problem: Exception | None) -> Unavailable:
+    """What the cache lacks, or what kept it from being read, and why the hub does not help.
+
+    wanted: data set and revision.
+    """
     from datasets import config
 
+    path, revision = wanted
+    if problem is not None:
+        folders = " and ".join(sorted({str(folder.parents[2]) for folder in _newest(path).values()}))
+        what = f"{type(problem).__name__}: {_whole(problem)}"
+        return Unavailable(
+            f"{called}: {path} at {revision[:12]} cannot be read from the local cache, {folders} ({what}); if it is "
+            f"damaged, delete that folder and fetch it anew; {why}"
+        )
     others = sorted({folder.name for folder in _newest(path).values() if not _same(folder.name, revision)})
     instead = f", which has another revision, {others[0][:12]}" if others else ""
     where = f"the local cache, {config.HF_DATASETS_CACHE}{instead}"
-    return Unavailable(f"{PREFIX}{name}: {path} at {revision[:12]} is not in {where}; {why}")
+    return Unavailable(f"{called}: {path} at {revision[:12]} is not in {where}; {why}")
 
 
-def _unloadable(name: str, path: str, error: Exception) -> HarnessError:
+def _unloadable(name: str, called: str, path: str, error: Exception) -> HarnessError:
     """The end of a chain of errors says what was wrong; those of `datasets` begin with where it was met."""
     text = first_line(error)
     if "scripts are no longer supported" in text:
         what = f"{path} is a program that loads data, which `datasets` no longer runs"
-        return Unavailable(f"{PREFIX}{name}: {what}. {_successor(name)}")
-    cause = error.__cause__ or error.__context__
-    deeper = f" ({first_line(cause)})" if cause is not None and first_line(cause) not in text else ""
-    return Unavailable(f"{PREFIX}{name}: {path} could not be loaded: {type(error).__name__}: {text}{deeper}")
+        return Unavailable(f"{called}: {what}. {_successor(name)}")
+    return Unavailable(f"{called}: {path} could not be loaded: {type(error).__name__}: {_whole(error)}")
+
+
+def _whole(error: Exception) -> str:
+    """The first line of an error, with that of the one below it where it says something else."""
+    text, cause = first_line(error), error.__cause__ or error.__context__
+    return text + (f" ({first_line(cause)})" if cause is not None and first_line(cause) not in text else "")
 
 
 def _successor(name: str) -> str:

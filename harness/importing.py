@@ -17,17 +17,20 @@ _NAMED = 3
 def import_text(paths: Sequence[Path], results_dir: Path) -> str:
     """Keep the results that files and folders hold, all or none, and say what was kept.
 
-    A file that is named must be sound; what lies in a folder and is no result is passed over, counted and named.
+    A file that is named must be sound; what lies in a folder and is no result is passed over, counted and named. A
+    `model_meta.json` is read with the results beside it, so by itself it gives none.
     """
     found: list[Published] = []
     passed_over: list[str] = []
-    for path in {path.resolve(): path for path in paths}.values():
+    for path in {path.resolve(): path for path in paths if path.name != META}.values():
         if path.is_dir():
             inside, bad = _folder(path)
             found += inside
             passed_over += bad
         else:
             found += read_results(path)
+    if not found:
+        raise HarnessError(f"{META} describes a model and holds no scores; name the results beside it")
     kept = keep(found, results_dir)
     models, tasks = {p.model for p in found}, {p.task for p in found}
     return "\n".join(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,13 @@ KEYS = (
     "name", "type", "format", "path", "split", "columns", "languages", "weight", "guard", "label_source",
     "exclude_self", "public", "instruction", "prompts", "settings",
 )  # fmt: skip
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "samples_per_label": (1, 100_000), "n_experiments": (1, 1000), "n_clusters": (1, 1000),
+    "max_documents_per_cluster": (2, 10_000_000), "k_mean_batch_size": (1, 10_000_000), "seed": (0, 2**32 - 1),
+    "max_fraction_of_documents_to_embed": (1e-6, 1),
+}  # fmt: skip
+_LONGEST = 200  # characters of a name, which every line about the set repeats
+_METRIC = re.compile(r"([a-z_]+)_at_([1-9][0-9]{0,5})")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
@@ -57,12 +65,15 @@ def checked(manifest: Mapping[str, Any], where: Path) -> Manifest:
         if key not in KEYS:
             raise HarnessError(f"{at}: unknown key {key!r}. {did_you_mean(str(key), KEYS)}")
     kind = _one_of(manifest, "type", TYPES, "retrieval", at)
+    name = _string(manifest, "name", where.stem, at)
+    if len(name) > _LONGEST:
+        raise HarnessError(f"{at}: name: {name[:40]}... has {len(name)} characters; expected at most {_LONGEST}.")
     weight = manifest.get("weight", 1.0)
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
         raise HarnessError(f"{at}: weight: {weight!r}: expected a number above 0.")
     exclude_self = _one_of(manifest, "exclude_self", ("auto", True, False), "auto", at)
     return Manifest(
-        name=_string(manifest, "name", where.stem, at), type=kind,
+        name=name, type=kind,
         format=_one_of(manifest, "format", ("auto", *available("formats")), "auto", at), path=_path(manifest, where),
         split=_string(manifest, "split", "test", at), columns=_columns(manifest, at),
         languages=_languages(manifest, at), weight=float(weight),
@@ -113,17 +124,47 @@ def _prompts(manifest: Mapping[str, Any], at: str) -> dict[Role, str]:
 
 
 def _settings(manifest: Mapping[str, Any], kind: str, at: str) -> dict[str, Any]:
-    """Parameters of the task type, checked by building it."""
+    """Parameters of the task type, checked by building it and against their bounds."""
     value = manifest.get("settings") or {}
-    if not isinstance(value, Mapping) or (value and kind == "retrieval"):
-        raise HarnessError(f"{at}: settings: {value!r}: expected parameters of the type, such as {{max_score: 10}}.")
+    if not isinstance(value, Mapping) or "_target_" in value or (value and kind == "retrieval"):
+        raise HarnessError(
+            f"{at}: settings: {value!r:.100}: expected parameters of the type, such as {{max_score: 10}}."
+        )
     part = find("tasktypes", kind)
     try:
         if value:
-            build({**value, "_target_": f"{part.__module__}.{part.__name__}"})
+            _check_settings(kind, value, build({**value, "_target_": f"{part.__module__}.{part.__name__}"}))
     except HarnessError as error:
         raise HarnessError(f"{at}: settings: {error}") from error
+    except OverflowError as error:
+        raise HarnessError(f"{at}: settings: {value!r:.100}: a number is too large.") from error
     return dict(value)
+
+
+def _check_settings(kind: str, given: Mapping[str, Any], part: Any) -> None:
+    """HarnessError for what fits the type of a parameter but not its meaning; part: built from what is given."""
+    if kind == "reranking":
+        _check_ranking(given)
+    for name, (low, high) in _BOUNDS.items():
+        value = getattr(part, name, None)
+        if value is not None and not low <= value <= high:
+            raise HarnessError(f"{name}: {value!r:.60}: expected a number from {low:g} to {high:.10g}.")
+    if hasattr(part, "min_score"):
+        low, high = part.min_score, part.max_score
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise HarnessError(f"min_score: {low:g}, max_score: {high:g}: expected two numbers, the first the smaller.")
+
+
+def _check_ranking(given: Mapping[str, Any]) -> None:
+    """HarnessError for more than the metric that decides, or an unknown one."""
+    for name in given:
+        if name != "main":
+            raise HarnessError(f"{name!r:.60} is not known. Known: main. Other metrics are those of the run.")
+    named = _METRIC.fullmatch(given["main"])
+    metrics = available("metrics")
+    if not named or named[1] not in metrics:
+        near = did_you_mean(given["main"].partition("_at_")[0], metrics)
+        raise HarnessError(f"main: {given['main']!r:.60}: expected such as map_at_1000. {near}")
 
 
 def _languages(manifest: Mapping[str, Any], at: str) -> tuple[str, ...]:

@@ -47,7 +47,11 @@ def parts_of(name: str, known: Registry, languages: Sequence[str] = ()) -> Parts
     named stays where all its languages are among them. HarnessError for an unknown name, with the nearest, and where no
     set is left.
     """
-    whole, _, split = name.removeprefix(PREFIX).partition("@")
+    whole, at, split = name.removeprefix(PREFIX).partition("@")
+    if at and (not split or set(split) & {"@", "/"}):
+        raise HarnessError(
+            f"{name!r}: expected one split behind @, such as @test, or nothing; a subset comes before it"
+        )
     benchmark = known.benchmark(whole)
     if benchmark is not None and known.task(whole) is None:
         if split:

@@ -137,7 +137,7 @@ def _json_rows(path: Path) -> Iterator[Row]:
 def _json_object(line: str, place: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HarnessError(f"{place} is not JSON: {error}. Each line must be one JSON object.") from error
     if not isinstance(value, dict):
         raise HarnessError(f"{place} is a JSON {type(value).__name__}, expected an object like {{...}} on each line.")

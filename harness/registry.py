@@ -115,7 +115,7 @@ class Registry:
         """The error for what is neither a task nor a benchmark, with the nearest names of both."""
         known = {n.casefold(): n for n in (*self.tasks, *self.benchmarks)}
         near = difflib.get_close_matches(name.casefold(), known, n=3, cutoff=0.6)
-        near = near or [folded for folded in known if name.casefold() in folded][:3]
+        near = near or [folded for folded in known if name and name.casefold() in folded][:3]
         hint = f"Did you mean {' or '.join(known[n] for n in near)}?" if near else "See harness list tasks."
         return HarnessError(f"mteb has no task or benchmark {name!r}. {hint}")
 
@@ -136,15 +136,25 @@ def registry(folder: Path | None) -> Registry:
     The first call imports mteb, which takes seconds; later ones read the file. One that is damaged, or that cannot be
     written, is made anew.
     """
-    kept = folder / f"mteb-{version('mteb')}-{_FORM}.json" if folder else None
-    if kept and kept.exists():
-        with suppress(HarnessError, KeyError, TypeError, AttributeError, OSError):  # damaged: asked again
-            return _registry(read_json(kept))
+    if folder and (found := kept_registry(folder)):
+        return found
     facts = _gathered()
-    if kept:
+    if folder:
         with suppress(Unwritable):  # a list is no reason to fail on a disk that is full or read only
-            write_json(kept, facts)
+            write_json(_file(folder), facts)
     return _registry(facts)
+
+
+def kept_registry(folder: Path) -> Registry | None:
+    """The registry as `folder` has it, without a look at mteb; None where it is absent, damaged or empty."""
+    with suppress(HarnessError, LookupError, TypeError, ValueError, AttributeError, OSError, RecursionError):
+        found = _registry(read_json(_file(folder)))
+        return found if found.tasks and found.benchmarks and found.longer else None
+    return None
+
+
+def _file(folder: Path) -> Path:
+    return folder / f"mteb-{version('mteb')}-{_FORM}.json"
 
 
 def slug(name: str) -> str:

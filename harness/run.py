@@ -37,7 +37,7 @@ from harness.protocols import Encoder, Need
 from harness.sampling import check_limits, sampled
 from harness.shelf import is_current
 from harness.store import Records
-from harness.types import Advanced, EvalSet, Event, HarnessError, Unwritable, Working
+from harness.types import Advanced, EvalSet, Event, Unwritable, Working
 from harness.wording import scored, set_name
 from harness.worker import Setup, Task
 
@@ -164,7 +164,6 @@ def _rows(need: Need, work: Work) -> int:
 def ground_of(jobs: Sequence[Job], watch: Watch) -> Ground:
     """Read the options that hold for a whole sweep, its eval sets and the devices; spell out jobs on public sets."""
     config = common_config(jobs)
-    _check_kept(config["keep_ranks"])
     jobs = expanded(jobs, Path(config["store_dir"]) / "registry", watch.say)
     devices = resolve_devices(str(config["device"]))
     names = dict.fromkeys(str(j.config["task"]) for j in jobs)
@@ -177,12 +176,6 @@ def ground_of(jobs: Sequence[Job], watch: Watch) -> Ground:
     others = {name: load(name) for name in sorted(set().union(*map(other_sets, jobs)))}
     folder = Path(config["results_dir"]) / sweep_name(jobs)
     return Ground(jobs, config, tasks, devices, folder, watch, others, token_hex(4))
-
-
-def _check_kept(ranks: Any) -> None:
-    """For the whole sweep: a task type that ranks nothing never looks at it."""
-    if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
-        raise HarnessError(f"keep_ranks={ranks!r}: expected a whole number of at least 1")
 
 
 def _task_folders(config: Mapping[str, Any]) -> list[Path]:

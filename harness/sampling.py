@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,12 @@ def sampled(evalset: EvalSet, queries: int | None, documents: int | None) -> Eva
         notes=(_mark(sample), *over, *evalset.notes),
         sample=sample,
     )
+
+
+def check_limits(evalsets: Collection[EvalSet], documents: int | None) -> None:
+    """HarnessError for a limit on documents where no set is searched: nothing would be cut."""
+    if documents is not None and not any(evalset.searched for evalset in evalsets):
+        raise HarnessError(f"limit_docs={documents}: no eval set here is searched, so set limit_queries in its place")
 
 
 def _fewer(evalset: EvalSet, items: int | None) -> EvalSet:

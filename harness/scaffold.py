@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from harness.launch import shipped
@@ -56,7 +56,10 @@ def scaffold(folder: Path, kind: str) -> str:
     if not _NAME.fullmatch(where.name):
         raise HarnessError(f"{folder}: expected a name of letters, digits, -, _ and dots, such as tasks/support.")
     files = {where.with_name(f"{where.name}.yaml"): _EXPERIMENT.encode()} if kind == SWEEP else _copied(where, kind)
-    _check_free(where, kind, files)
+    try:
+        _check_free(where, kind, files)
+    except OSError as error:  # a name too long for the disk, a folder that may not be looked into
+        raise HarnessError(f"{str(folder)!r:.80} cannot be written: {error.strerror}. Choose another.") from error
     _write(files)
     lines = [f"wrote {shown(path)}" for path in files]
     return "\n".join([*lines, "", *(_sweep_next(where) if kind == SWEEP else _set_next(where, kind))])
@@ -85,13 +88,18 @@ def _write(files: Mapping[Path, bytes]) -> None:
                 if new:
                     undo.callback(shutil.rmtree, new[-1], ignore_errors=True)
                     path.parent.mkdir(parents=True)
-                undo.callback(path.unlink, missing_ok=True)
+                undo.callback(_remove, path)
                 path.write_bytes(content)
         except OSError as error:
             raise HarnessError(
                 f"{shown(path)} cannot be written: {error.strerror}. Nothing was left behind."
             ) from error
         undo.pop_all()
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # what could not be written may be what cannot be named
+        path.unlink()
 
 
 def _set_next(where: Path, kind: str) -> list[str]:

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from errno import EINVAL
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +27,8 @@ _BEFORE_1_11 = "mteb_dataset_name"  # how files from before mteb 1.11 name their
 _SIGNED = ("spearman", "pearson", "p-MRR")
 _LONGEST_NAME = 200
 _ROUNDING = 1e-6
+_SHOWN = 5e-5  # half of the last digit that tables show
+_LONGEST_NUMBER = 300  # digits; a float holds no more than 308
 _COMMIT = re.compile(r"[0-9a-f]{3,64}")
 _EXPECTED = 'a TaskResult, or {model: {task: {"split/subset": {"main_score": 0.5}}}}'
 Scores = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -88,9 +91,10 @@ def write_result(path: Path, task: str, revision: str, scores: Scores, date: str
     )  # fmt: skip
     if path.exists():
         try:
+            _plain_file(path)
             made = TaskResult.from_disk(path).merge(made)
-        except (ValueError, KeyError, TypeError) as error:
-            why = first_line(error)
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, OSError) as error:
+            why = _why(error)
             raise HarnessError(f"{shown(path)} cannot take further results ({why}); choose another -o") from error
     with TemporaryDirectory() as folder:
         aside = Path(folder) / "result.json"
@@ -110,20 +114,49 @@ def languages_of(codes: Sequence[str]) -> list[str]:
 def read_results(path: Path) -> list[Published]:
     """The results in one file: a TaskResult in the leaderboard's layout, or scores by model, task and split/subset.
 
-    HarnessError for anything else, and where a score is not a number from 0 to 1 (correlations: from -1).
+    HarnessError for anything else, where a score is not a number from 0 to 1 (correlations: from -1), and where a split
+    of a subset has two scores.
     """
     try:
-        data = json.loads(path.read_bytes())
+        data = _json(path)
     except OSError as error:
         raise HarnessError(f"{shown(path)} cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
         raise HarnessError(f"{shown(path)} is no JSON, or not all of it ({first_line(error)})") from error
     if isinstance(data, dict) and ("task_name" in data or _BEFORE_1_11 in data):
-        return list(_of_one_task(path, data))
-    found = list(_listed(path, data))
+        found = _of_one_task(path, data)
+    else:
+        found = list(_listed(path, data))
     if not found:
         raise HarnessError(f"{shown(path)} holds no scores; expected {_EXPECTED}")
     return found
+
+
+def _json(path: Path) -> Any:
+    _plain_file(path)
+    return json.loads(path.read_bytes(), parse_int=_whole)
+
+
+def _plain_file(path: Path) -> None:
+    """Reading a pipe would wait for whoever writes to it."""
+    if path.exists() and not path.is_file():
+        raise OSError(EINVAL, "it is no file")
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _why(error: Exception) -> str:
+    """The field that mteb refuses, where it says so, and why."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return getattr(error, "strerror", "") or first_line(error)
+    refused = error.errors()[0]
+    return f"{'.'.join(map(str, refused['loc']))!r:.80}: {refused['msg']}"
 
 
 def _meta(entry: Entry, about: Mapping[str, Any]) -> Any:
@@ -140,7 +173,7 @@ def _version() -> str:
     return version("mteb")
 
 
-def _of_one_task(path: Path, data: Mapping[str, Any]) -> Iterator[Published]:
+def _of_one_task(path: Path, data: Mapping[str, Any]) -> list[Published]:
     quiet()
     from mteb import TaskResult
 
@@ -148,13 +181,17 @@ def _of_one_task(path: Path, data: Mapping[str, Any]) -> Iterator[Published]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result = TaskResult.from_disk(path) if _BEFORE_1_11 in data else TaskResult.from_dict(dict(data))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise HarnessError(f"{shown(path)} is no TaskResult that mteb reads: {first_line(error)}") from error
-    model = _model_of(path)
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise HarnessError(f"{shown(path)} is no TaskResult that mteb reads: {_why(error)}") from error
+    model, source = _model_of(path), shown(path) + _other(result)
+    found: dict[tuple[str, str], Published] = {}
     for split, entries in result.scores.items():
         for scores in entries:
             place = result.task_name, split, str(scores["hf_subset"])
-            yield _published(path, model, place, scores)._replace(source=shown(path) + _other(result))
+            made = _published(path, model, place, scores)._replace(source=source)
+            if found.setdefault((split, place[2]), made) != made:
+                raise HarnessError(f"{shown(path)} has several scores for {split}/{place[2]}; keep one of them")
+    return list(found.values())
 
 
 def _other(result: Any) -> str:
@@ -192,11 +229,8 @@ def _model_of(path: Path) -> tuple[str, str, str]:
     folder = path.absolute().parent
     if (folder / META).exists():
         try:
-            meta = json.loads((folder / META).read_bytes())
-            changed = meta.get("experiment_kwargs") or {}
-            experiment = ", ".join(f"{key}={value}" for key, value in sorted(changed.items()))
-            return str(meta["name"]), str(meta.get("revision") or ""), experiment
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            return _described(_json(folder / META))
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise HarnessError(f"{shown(folder / META)} names no model ({first_line(error)})") from error
     experiment, home = (folder.name, folder.parent.parent) if folder.parent.name == _EXPERIMENTS else ("", folder)
     if "__" not in home.parent.name:
@@ -204,6 +238,14 @@ def _model_of(path: Path) -> tuple[str, str, str]:
             f"{shown(path)} does not say of which model it is; put it into MODEL__NAME/REVISION/, or {META} beside it"
         )
     return home.parent.name.replace("__", "/"), home.name, experiment
+
+
+def _described(meta: Mapping[str, Any]) -> tuple[str, str, str]:
+    name, revision = meta["name"], meta.get("revision") or ""
+    if not isinstance(name, str) or not isinstance(revision, str):
+        raise TypeError("name and revision must be texts")
+    changed = meta.get("experiment_kwargs") or {}
+    return name, revision, ", ".join(f"{key}={value}" for key, value in sorted(changed.items()))
 
 
 def _published(
@@ -219,7 +261,7 @@ def _published(
     numbers = {k: float(v) for k, v in scores.items() if isinstance(v, int | float) and not isinstance(v, bool)}
     if "main_score" not in numbers:
         raise HarnessError(f"{where} has no main_score that is a number")
-    main = _main(place[0], numbers)
+    main = _main(where, place[0], numbers)
     kept = {k: numbers[k] for k in METRICS if k in numbers}
     for key, value in kept.items():
         _check(where, key, value, -1 if not main or any(word in main for word in _SIGNED) else 0)
@@ -235,9 +277,17 @@ def _check(where: str, key: str, value: float, lowest: int) -> None:
         raise HarnessError(f"{where}: {key} is {value:g}; expected {lowest} to 1")
 
 
-def _main(task: str, numbers: Mapping[str, float]) -> str:
-    """The metric of the main score: the registry's, unless the file has another value under that name."""
+def _main(where: str, task: str, numbers: Mapping[str, float]) -> str:
+    """The metric of the main score: the registry's; where the file has another value under that name, the one that has
+    this value, since main metrics of tasks have changed over time.
+    """
     about, score = known(task), numbers["main_score"]
-    if about is not None and numbers.get(about.main, score) == score:
+    if about is not None and (about.main not in numbers or abs(numbers[about.main] - score) <= _SHOWN):
         return about.main
-    return next((k for k, v in numbers.items() if v == score and k != "main_score"), "")
+    same = next((k for k, v in numbers.items() if v == score and k != "main_score"), "")
+    if about is not None and not same:
+        raise HarnessError(
+            f"{where}: main_score is {score:g}, but {about.main}, the main metric, is {numbers[about.main]:g}, and no "
+            "other metric has that score; one of the two is wrong"
+        )
+    return same

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.archives import in_archive
 from harness.evalsets import load, open_evalset
 from harness.flaws import search_findings
 from harness.manifests import TYPES
 from harness.parts import did_you_mean, find
-from harness.splits import Layout
+from harness.splits import Layout, splits_of
 from harness.types import EvalSet, HarnessError, Note
 
 _ITEMS = {
@@ -22,8 +23,8 @@ _SHARES = ("bitext", "classification")  # an item is right or wrong
 def opened(name: str, kind: str, folders: Sequence[Path]) -> EvalSet:
     """The eval set behind a task name, a manifest or its folder, or data without one whose task type is `kind`.
 
-    Data without a manifest and without a `kind` is read as retrieval; where that fails, the HarnessError says that the
-    type can be named.
+    Data without a manifest and without a `kind` is read as retrieval; where that fails and there are tables that
+    another type could be read from, the HarnessError says that the type can be named.
     """
     path = Path(name)
     if kind and kind not in TYPES:
@@ -37,10 +38,21 @@ def opened(name: str, kind: str, folders: Sequence[Path]) -> EvalSet:
     try:
         return open_evalset(str(manifest) if manifest.is_file() else name, folders)
     except HarnessError as error:
-        if not bare:
+        if not bare or not _tables(path):
             raise
         others = ", ".join(one for one in TYPES if one != "retrieval")
         raise HarnessError(f"{error} (read as retrieval; for another type say --type: {others})") from error
+
+
+def _tables(path: Path) -> bool:
+    """Whether a file or folder could hold a type other than retrieval; an archive never does."""
+    if in_archive(path):
+        return False
+    try:
+        splits_of(path)
+    except HarnessError:
+        return False
+    return True
 
 
 def validate(evalset: EvalSet) -> tuple[Note, ...]:

@@ -85,10 +85,9 @@ def test_settings_and_the_seed_reach_the_task_and_its_class_stays_as_it_was() ->
 
 def test_what_mteb_raises_is_one_line() -> None:
     task, data = sts(small_pairs())
-    with pytest.raises(HarnessError, match="mteb cannot score OwnEvalSet") as raised:
-        evaluated(
-            task, {SPLIT: [{"sentence1": "a", "sentence2": "b"}]}, SpaceModel(prepared(PART, small_pairs(), Encoding()))
-        )
+    model = SpaceModel(prepared(PART, small_pairs(), Encoding()))
+    with pytest.raises(HarnessError, match="mteb cannot score made: Column") as raised:
+        evaluated(task, {SPLIT: [{"sentence1": "a", "sentence2": "b"}]}, model, "made")
     assert "\n" not in str(raised.value)
 
 

@@ -275,3 +275,18 @@ def test_a_kill_leaves_nothing_that_is_taken_for_a_set(tmp_path: Path, monkeypat
     monkeypatch.setattr(Path, "rename", rename)
     assert list(store.iterdir()) == []
     assert relative(beir_folder(archive, store).parent) == FILES
+
+
+@pytest.mark.parametrize(
+    "name", ["scifact/qrels/" + "q" * 300 + ".tsv", "d/" * 1500 + "corpus.jsonl"], ids=["file", "path"]
+)
+def test_a_name_too_long_for_a_disk_is_said_to_be(tmp_path: Path, name: str) -> None:
+    message = refused(zipped(tmp_path / "a.zip", {**FILES, name: QRELS}), tmp_path / "store")
+    assert "has a name too long for a disk. Nothing was unpacked." in message and len(message) < 300
+
+
+def test_a_corpus_without_queries_is_no_set_and_none_beside_one(tmp_path: Path) -> None:
+    alone = zipped(tmp_path / "a.zip", {"scifact/corpus.jsonl": CORPUS})
+    assert "holds no BEIR folder" in refused(alone, tmp_path / "store")
+    beside = zipped(tmp_path / "b.zip", {**FILES, "__MACOSX/scifact/corpus.jsonl": "x"})
+    assert beir_folder(beside, tmp_path / "store").name == "scifact"

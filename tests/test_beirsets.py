@@ -96,7 +96,7 @@ def test_a_download_that_is_not_the_set_is_refused(one: WebFile, tmp_path: Path)
     one.content = one.content[:-1] + b"x"
     with pytest.raises(HarnessError, match="it was deleted"):
         loaded("beir/scifact", tmp_path)
-    assert [p.name for p in (tmp_path / "cache" / "beir").iterdir()] == [".scifact.zip.lock"]
+    assert [p.name for p in (tmp_path / "cache" / "beir").iterdir()] == []
 
 
 def test_without_a_network_one_line_says_how_to_place_the_file(one: WebFile, tmp_path: Path) -> None:

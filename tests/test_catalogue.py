@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import commands
 from harness.catalogue import Wanted, benchmarks_text, listing, tasks, tasks_text
 from harness.launch import shipped
 from harness.types import HarnessError
@@ -131,3 +132,10 @@ def test_lists_are_json_on_demand(elsewhere: Path, kept: Path) -> None:
 def test_a_list_of_nothing_is_one_line(elsewhere: Path, kept: Path, wanted: Wanted, said: str) -> None:
     with pytest.raises(HarnessError, match=said):
         tasks(kept, wanted)
+
+
+@pytest.mark.parametrize("kind", ["benchmarks", "models"])
+@pytest.mark.parametrize("words", [("--type", "sts"), ("--language", "xx"), ("--all",)], ids=lambda words: words[0])
+def test_what_narrows_tasks_is_refused_for_other_lists(elsewhere: Path, kind: str, words: tuple[str, ...]) -> None:
+    with pytest.raises(HarnessError, match=f"list {kind}: --type, --language, --benchmark and --all are for tasks"):
+        commands.list_([kind, *words])

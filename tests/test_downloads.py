@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import random
 import threading
@@ -169,7 +170,7 @@ def test_a_closed_port_is_unavailable_in_one_line(tmp_path: Path) -> None:
         wanted = remote(web)
     with pytest.raises(Unavailable, match=r"cannot be reached: Connection refused\. Or get file\.zip by other means"):
         download(wanted, tmp_path / "file.zip", lambda *_: None)
-    assert visible(tmp_path) == []
+    assert list(tmp_path.iterdir()) == [], "not even the lock"
 
 
 def test_a_server_that_says_nothing_is_left(web: WebFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +198,22 @@ def test_two_at_once_make_one_download(web: WebFile, tmp_path: Path, monkeypatch
     for one in both:
         one.join()
     assert web.asked == [""]
+
+
+def test_who_waited_for_a_lock_that_was_removed_takes_a_new_one(
+    web: WebFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "_WAIT_S", 0.01)
+    lock, waiting = tmp_path / ".file.zip.lock", threading.Event()
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        target = tmp_path / "file.zip"
+        other = threading.Thread(target=download, args=(remote(web), target, lambda *_: waiting.set()))
+        other.start()
+        assert waiting.wait(10)
+        lock.unlink()
+    other.join()
+    assert target.read_bytes() == CONTENT and lock.exists(), "a lock on a removed file locks nobody out"
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(web: WebFile, tmp_path: Path) -> None:

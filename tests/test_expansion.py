@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.evalsets import load_task
 from harness.expansion import expanded
-from harness.launch import compose
+from harness.launch import compose, shipped
 from harness.plan import sweep_name, tasktype_of
 from harness.portions import part_of, parts_of
+from harness.progress import Watch
 from harness.registry import Registry, registry
+from harness.run import ground_of
 from harness.types import EvalSet, HarnessError
 from tests.material import evalset
 
@@ -73,7 +76,11 @@ def test_an_aggregate_stands_for_its_members(known: Registry) -> None:
     ("name", "languages", "said"),
     [
         ("mteb/NanoBIER", (), "no task or benchmark 'NanoBIER'. Did you mean NanoBEIR"),
-        ("mteb/", (), "no task or benchmark ''"),
+        ("mteb/", (), "no task or benchmark ''. See harness list tasks"),
+        ("mteb/@test", (), "no task or benchmark ''. See harness list tasks"),
+        ("mteb/SciFact@", (), "'mteb/SciFact@': expected one split behind @"),
+        ("mteb/SciFact@@", (), "'mteb/SciFact@@': expected one split behind @"),
+        ("mteb/Tatoeba@test/deu-eng", (), "a subset comes before it"),
         ("mteb/SciFact/de", (), "mteb/SciFact has no subsets; leave out /de"),
         ("mteb/Tatoeba/deu", (), "has no subset 'deu'; each has two languages. Take mteb/Tatoeba/deu-eng$"),
         ("mteb/Tatoeba/de", (), "has no subset 'de'; each has two languages. Take mteb/Tatoeba/deu-eng$"),
@@ -108,6 +115,55 @@ def test_jobs_are_spelt_out_in_order_and_the_sweep_keeps_its_name(tmp_path: Path
 def test_other_jobs_are_left_alone_and_need_no_registry(tmp_path: Path) -> None:
     jobs = compose(["task=helpdesk"])
     assert expanded(jobs, tmp_path / "registry", print) == jobs and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("task", ["helpdesk", "mteb/Tatoeba/deu-eng"])
+def test_languages_are_checked_and_said_to_narrow_nothing_where_they_do_not(tmp_path: Path, task: str) -> None:
+    lines: list[str] = []
+    found = expanded(compose([f"task={task}", "languages=[fra]"]), tmp_path, lines.append)
+    assert [job.config["task"] for job in found] == [task] and "languages narrows names such as" in "".join(lines)
+    with pytest.raises(HarnessError, match="language 'xx' is in no task of mteb"):
+        expanded(compose([f"task={task}", "languages=[xx]"]), tmp_path, print)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("MTEB/SciFact", r"Did you mean mteb/SciFact\?"),
+        ("BEIR/SciFact", r"Did you mean beir/scifact\?"),
+        ("scifact", r"Did you mean mteb/SciFact or beir/scifact\?"),
+        ("Tatoeba", r"Did you mean mteb/Tatoeba\?"),
+        ("mteb", r"Public sets are called mteb/NAME and beir/NAME\.$"),
+        ("helpdsk", r"Did you mean helpdesk.* Public sets are called mteb/NAME"),
+    ],
+)
+def test_a_public_set_without_its_prefix_is_told_how_it_is_called(
+    tmp_path_factory: pytest.TempPathFactory, name: str, hint: str
+) -> None:
+    store = tmp_path_factory.getbasetemp() / "listed"
+    registry(store / "registry")
+    with pytest.raises(HarnessError, match=hint) as caught:
+        load_task(name, [shipped("tasks")], store / "evalsets")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_registry_that_is_not_kept_is_not_made_for_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r"no task named 'Tatoeba'.*Public sets are called"):
+        load_task("Tatoeba", [shipped("tasks")], tmp_path / "evalsets")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ranks", ["x", "-1", "null", "true", "1.5"])
+def test_ranks_to_keep_are_checked_where_nothing_is_ranked(ranks: str) -> None:
+    with pytest.raises(HarnessError, match=r"keep_ranks=.*: expected a whole number of at least 1"):
+        ground_of(compose(["task=helpdesk-sts", f"keep_ranks={ranks}"]), Watch())
+
+
+def test_a_limit_on_documents_is_refused_where_nothing_is_searched() -> None:
+    with pytest.raises(HarnessError, match=r"limit_docs=1: no eval set here is searched, so set limit_queries"):
+        ground_of(compose(["task=helpdesk-sts", "limit_docs=1"]), Watch())
+    mixed = ground_of(compose(["-m", "task=helpdesk-sts,helpdesk", "limit_docs=1"]), Watch())
+    assert set(mixed.tasks) == {"helpdesk", "helpdesk-sts"}
 
 
 def test_the_name_of_a_benchmark_makes_a_safe_folder() -> None:

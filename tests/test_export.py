@@ -193,6 +193,7 @@ def test_the_model_meta_is_one_that_mteb_accepts() -> None:
         "in-house/hashing", 32, {"embed_dim": "32"},
     )  # fmt: skip
     assert path.parent.parent.parent.name == meta.revision
+    assert meta.max_tokens is None, "hashing has no limit"
 
 
 def test_a_set_of_ones_own_stands_under_a_name_that_no_public_task_begins_with() -> None:
@@ -262,6 +263,20 @@ def test_results_on_other_data_under_the_same_name_are_not_mixed(more: dict[str,
     write_task(queries={"q1": QUERIES["q1"]}, qrels=QRELS[:2], **more)
     with pytest.raises(HarnessError, match="choose another -o"):
         exported(sweep("model=hashing"))
+
+
+@pytest.mark.parametrize("there", ["[1]", "[" * 100_000, "", None])
+def test_what_lies_where_a_result_belongs_and_is_none_is_one_line(there: str | None) -> None:
+    write_task(public="SciFact")
+    outcome = sweep("model=hashing")
+    exported(outcome)
+    (path,) = Path("out/results").glob("*/*/SciFact.json")
+    path.unlink()
+    path.mkdir() if there is None else path.write_text(there)
+    with pytest.raises(
+        HarnessError, match=r"SciFact\.json cannot take further results \((?!\[Errno).*choose another -o"
+    ):
+        exported(outcome)
 
 
 def test_no_text_of_the_data_leaves() -> None:
@@ -428,7 +443,7 @@ def test_a_folder_that_cannot_be_made_is_one_line() -> None:
     outcome = sweep("model=hashing")
     Path("file").write_text("")
     for form in ("mteb", "trec", "csv"):
-        with pytest.raises(HarnessError, match="cannot be written"):
+        with pytest.raises(HarnessError, match=r"^file cannot be written \(.*choose another -o"):
             exported(outcome, form, "file")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +59,18 @@ def imported(*paths: Path | str) -> str:
     return import_text([Path(path) for path in paths], Path("results"))
 
 
-def public(name: str = "SciFact", sample: str = "", **more: Any) -> Sweep:
-    """A sweep of two plain models on a set that is public, and on another that is not."""
+def public(name: str = "SciFact", sample: str = "", main: str = "ndcg_at_10", **more: Any) -> Sweep:
+    """A sweep of two plain models on a set that is public, and on another that is not, scored by a metric."""
     scores = {"minilm": {"set": [0.6, 0.7], "SciFact": [0.5, 0.5]}, "other": {"set": [0.5, 0.6], "SciFact": [0.5, 0.5]}}
     about = {"set": {"public": name, "sample": sample}, "SciFact": {"public": ""}}
     found = invented(
         scores, {"minilm": 1.0, "other": 2.0}, about=about, card={"minilm": {"id": MINILM.upper()}}, **more
     )
-    return found._replace(folder=Path("results/invented"))
+    records = {
+        key: replace(record, values={**record.values, "main": main, main: record.values["main_score"]})
+        for key, record in found.records.items()
+    }
+    return found._replace(folder=Path("results/invented"), records=records)
 
 
 def on_a_page() -> Sweep:
@@ -81,7 +87,7 @@ def test_the_shared_file_is_read_whole(shared: Path) -> None:
     data = json.loads((shared / "published.json").read_text())
     expected = sum(len(places) for tasks in data.values() for places in tasks.values())
     assert f"{expected} results of {len(data)} models" in imported(shared / "published.json").replace("\u202f", "")
-    german = public("STSBenchmarkMultilingualSTS/de")
+    german = public("STSBenchmarkMultilingualSTS/de", main="cosine_spearman")
     (row,) = [row for row in published_rows(german) if row["model"] == MINILM]
     assert (row["main_score"], row["main"]) == (
         data[MINILM]["STSBenchmarkMultilingualSTS"]["test/de"]["main_score"], "cosine_spearman",
@@ -95,7 +101,9 @@ def test_a_results_repository_names_model_and_revision_by_its_folders_or_its_met
     imported("repo")
     found = {(p.model, p.revision, p.experiment, p.task): p for p in map(_only, sorted(Path("repo").rglob("S*.json")))}
     assert set(found) == {(MINILM, "8b3219a92973c328", "", "SciFact"), ("Real/Name", "r2", "embed_dim=64", "STS16")}
-    assert [row["model"] for row in published_rows(public("STS16"))] == ["Real/Name (embed_dim=64)"]
+    assert [row["model"] for row in published_rows(public("STS16", main="cosine_spearman"))] == [
+        "Real/Name (embed_dim=64)"
+    ]
 
 
 def _only(path: Path) -> Published:
@@ -133,6 +141,9 @@ def test_what_is_exported_here_can_be_imported() -> None:
     assert found["in-house/hashing"]["reason"] == f"measured here {measured[64]:.4f}, 0.0000"
 
 
+BIG = "9" * 400
+DEEP = "[" * 100_000
+TWICE = [{"hf_subset": "default", "languages": ["eng-Latn"], "main_score": score} for score in (0.5, 0.9)]
 BAD = {
     "truncated": ('{"a": {"b"', "is no JSON, or not all of it"),
     "a list": ("[1, 2]", "holds no scores that are known here"),
@@ -140,15 +151,23 @@ BAD = {
     "another JSON": ('{"name": "x", "version": 3}', "holds no scores that are known here"),
     "no scores": (json.dumps({"task_name": "SciFact"}), "is no TaskResult that mteb reads"),
     "scores of the wrong kind": (json.dumps(result() | {"scores": [1]}), "is no TaskResult that mteb reads"),
-    "deep": ("[" * 100_000, "is no JSON, or not all of it"),
+    "deep": (DEEP, "is no JSON, or not all of it"),
+    "a number that no float holds": (
+        f'{{"m": {{"SciFact": {{"test/default": {{"main_score": 0.5, "x": {BIG}}}}}}}}}',
+        "a number of 400 digits",
+    ),
+    "two scores of a subset": (json.dumps(result(scores={"main_score": 0.5}) | {"scores": {"test": TWICE}}), "several"),
+    "scores that are empty": (json.dumps(result() | {"scores": {}}), "holds no scores"),
+    "an old file that is empty": (json.dumps({"mteb_dataset_name": "SciFact"}), "holds no scores"),
+    "an entry without a subset": (json.dumps(result() | {"scores": {"test": [{"main_score": 0.5}]}}), "'scores': "),
 }
 
 
 @pytest.mark.parametrize(("text", "said"), BAD.values(), ids=list(BAD))
 def test_a_file_that_is_no_result_is_one_line_and_nothing_is_kept(text: str, said: str) -> None:
-    Path("bad.json").write_text(text)
+    path = filed(text, name="bad") / "bad.json"
     with pytest.raises(HarnessError, match=said) as error:
-        imported("bad.json")
+        imported(path)
     assert "bad.json" in str(error.value) and "\n" not in str(error.value)
     assert not Path("results").exists()
 
@@ -162,6 +181,7 @@ def test_a_file_that_is_no_result_is_one_line_and_nothing_is_kept(text: str, sai
         ({"main_score": -0.2, "ndcg_at_10": -0.2}, "expected 0 to 1"),
         ({"main_score": 1e300}, "expected"),
         ({"ndcg_at_10": 0.6}, "no main_score that is a number"),
+        ({"main_score": 0.95, "ndcg_at_10": 0.3}, "0.95, but ndcg_at_10, the main metric, is 0.3"),
         ({"main_score": True}, "no main_score that is a number"),
         ({"main_score": "0.6"}, "no main_score that is a number"),
         (0.6, "holds no scores that are known here"),
@@ -191,9 +211,10 @@ def test_a_key_without_split_and_subset_and_a_file_without_a_model_are_refused()
     Path("SciFact.json").write_text(json.dumps(result()))
     with pytest.raises(HarnessError, match="does not say of which model it is"):
         imported("SciFact.json")
-    Path("model_meta.json").write_text("{}")
-    with pytest.raises(HarnessError, match=r"model_meta\.json names no model"):
-        imported("SciFact.json")
+    for text in ("{}", '{"name": null}', '{"name": ["x"]}', f'{{"name": "a/b", "n_parameters": {BIG}}}', DEEP):
+        Path("model_meta.json").write_text(text)
+        with pytest.raises(HarnessError, match=r"model_meta\.json names no model"):
+            imported("SciFact.json")
 
 
 def test_a_path_that_is_not_there_and_a_folder_without_results_are_one_line() -> None:
@@ -210,9 +231,19 @@ def test_in_a_folder_what_is_no_result_is_passed_over_counted_and_named() -> Non
     Path("repo/paths.json").write_text("{}")
     Path("repo/.git").mkdir()
     Path("repo/.git/x.json").write_text("{")
+    os.mkfifo("repo/pipe.json")  # which would wait for a writer
+    filed(f"[{BIG}]", name="Zbig")
     said = imported("repo")
     assert "1 result of 1 model on 1 task: 1 new" in said
-    assert "2 files passed over: " in said and "Broken.json is no JSON" in said and ".git" not in said
+    assert "4 files passed over: " in said and "Broken.json is no JSON" in said and ".git" not in said
+
+
+def test_a_shell_pattern_may_name_the_meta_beside_the_results() -> None:
+    folder = filed(result())
+    (folder / "model_meta.json").write_text('{"name": "a/b"}')
+    assert "1 result of 1 model" in imported(*sorted(folder.glob("*.json")))
+    with pytest.raises(HarnessError, match="describes a model and holds no scores"):
+        imported(folder / "model_meta.json")
 
 
 def test_a_task_that_the_registry_lacks_is_kept_and_said() -> None:
@@ -282,14 +313,47 @@ def test_a_damaged_or_unwritable_store_is_one_line() -> None:
     path = Path("results") / FILE
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no database" * 1000)
-    for act in (lambda: imported(listed()), lambda: published_rows(public())):
-        with pytest.raises(HarnessError, match="is damaged"):
-            act()
+    with pytest.raises(HarnessError, match="is damaged"):
+        imported(listed())
+    assert "is damaged" in _note(public())
     path.write_bytes(b"")  # a first import that was killed
     assert published_rows(public()) == []
     Path("file").write_text("")
     with pytest.raises(HarnessError, match="cannot be written"):
         import_text([listed()], Path("file"))
+
+
+def _note(sweep: Sweep) -> str:
+    """The one line that is said in place of published rows."""
+    measured, (note,) = with_published(sweep)
+    assert measured == rows(sweep) and published_rows(sweep) == []
+    return note
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(f"scores = '{text}'" for text in ("{", "[1]", "{}", '{"main_score": "x"}', f'{{"main_score": {BIG}}}', DEEP)),
+        "date = null", "main = null", "source = x'ff'",
+    ],
+    ids=lambda change: change[:30],
+)  # fmt: skip
+def test_a_store_with_damaged_values_leaves_tables_and_pages_their_own_rows(change: str, tmp_path: Path) -> None:
+    imported(listed())
+    with sqlite3.connect(Path("results") / FILE) as db:
+        db.execute(f"update scores set {change}")
+    assert "is damaged (a row holds no scores); delete it and import again" in _note(public())
+    sweep = on_a_page()
+    assert MINILM not in write_report(sweep, decide(sweep, POLICY), tmp_path / "page").read_text("utf-8")
+
+
+@pytest.mark.parametrize("schema", ["create table scores (a)", "create table other (a)"])
+def test_a_store_of_another_schema_is_called_that(schema: str) -> None:
+    path = Path("results") / FILE
+    path.parent.mkdir(parents=True)
+    with sqlite3.connect(path) as db:
+        db.execute(schema)
+    assert "is no store of published results, or a damaged one (no such " in _note(public())
 
 
 # What is shown -------------------------------------------------------------------------------------------------
@@ -316,13 +380,33 @@ def test_a_row_has_scores_and_names_and_nothing_that_was_measured_here() -> None
     assert row["warnings"][0].startswith("from published.json, imported 2")
 
 
-def test_a_model_measured_here_shows_the_difference_in_the_same_metric_only() -> None:
+def test_a_model_measured_here_shows_the_difference() -> None:
     imported(listed())
     (row,) = published_rows(public())
     assert row["reason"] == "measured here 0.6500, +0.0050"
-    imported(listed({"main_score": 0.645, "map_at_10": 0.645}, task="Unheard"))
-    (row,) = published_rows(public("Unheard"))
-    assert (row["main"], row["reason"]) == ("map_at_10", "")
+
+
+@pytest.mark.parametrize("scores", [SCORES, {"main_score": 0.645}])
+def test_rows_of_another_metric_than_the_sweeps_are_a_line_instead(scores: Any) -> None:
+    imported(listed(scores))
+    found = public(main="cosine_spearman")
+    found.manifest["evalsets"]["set"]["type"] = "sts"
+    assert _note(found) == (
+        "public: SciFact was published by nDCG@10; set (sts) was scored by Spearman (cosine) here, so these are not shown"
+    )
+
+
+def test_rows_of_a_metric_that_nobody_names_are_not_shown() -> None:
+    imported(listed({"main_score": 0.645}, task="Unheard"))
+    assert _note(public("Unheard")).startswith("public: Unheard was published by a metric unnamed; set (retrieval)")
+
+
+def test_where_main_metrics_have_changed_the_rows_of_the_sweeps_metric_are_shown() -> None:
+    imported(listed({"main_score": 0.5, "ndcg_at_10": 0.6, "map_at_10": 0.5}))
+    imported(listed(model="x/y"))
+    (*_, row), (note,) = with_published(public())
+    assert (row["model"], row["main"]) == ("x/y", "ndcg_at_10")
+    assert note.startswith("public: SciFact was published by MAP@10; set")
 
 
 def test_a_candidate_that_is_not_the_plain_model_is_not_compared() -> None:
@@ -366,11 +450,11 @@ def test_the_decision_and_its_files_do_not_change_by_a_byte(tmp_path: Path) -> N
 
 def test_tables_show_published_rows_below_and_marked() -> None:
     imported(listed())
-    text = write_table(with_published(public()), "text", None)
+    text = write_table(with_published(public()).rows, "text", None)
     assert text.splitlines()[-1].split() == [
         "set", MINILM, "0.6450", "0.7830", "published:", "measured", "here", "0.6500,", "+0.0050",
     ]  # fmt: skip
-    csv = write_table(with_published(public()), "csv", None).splitlines()
+    csv = write_table(with_published(public()).rows, "csv", None).splitlines()
     assert f"invented,set,retrieval,{MINILM},,,,,,,published,0.645,0.783" in csv[-1]
 
 

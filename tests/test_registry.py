@@ -83,7 +83,7 @@ def test_languages_have_two_letters_where_there_are_any(known: Registry) -> None
 def test_an_unknown_name_gets_the_nearest_tasks_and_benchmarks(known: Registry) -> None:
     assert "Did you mean SciFact" in str(known.unknown("scifct"))
     assert "NanoBEIR" in str(known.unknown("NanoBIER"))
-    assert "See harness list tasks" in str(known.unknown("zzzzzz"))
+    assert "See harness list tasks" in str(known.unknown("zzzzzz")) and "See harness list" in str(known.unknown(""))
 
 
 def test_what_is_kept_is_read_again_without_mteb(folder: Path, known: Registry) -> None:
@@ -98,7 +98,19 @@ def test_what_is_kept_is_read_again_without_mteb(folder: Path, known: Registry) 
     assert kept.name.startswith("mteb-2.")
 
 
-@pytest.mark.parametrize("broken", ["", "[]", "{", '{"tasks": {"a": {}}}', '{"tasks": {}, "benchmarks": {}}'])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "",
+        "[]",
+        "{",
+        "[" * 100_000,
+        '{"tasks": {"a": {}}}',
+        '{"tasks": {}, "benchmarks": {}}',
+        '{"tasks": {}, "benchmarks": {}, "longer": {}}',
+    ],
+    ids=["empty", "list", "open", "deep", "entry", "half", "bare"],
+)
 def test_a_damaged_file_is_made_anew(tmp_path: Path, known: Registry, broken: str) -> None:
     registry(tmp_path)
     (kept,) = tmp_path.iterdir()
@@ -110,3 +122,18 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path, known: Registry, broken: st
 def test_a_folder_that_cannot_be_made_does_no_harm(tmp_path: Path, known: Registry) -> None:
     (tmp_path / "file").write_text("")
     assert registry(tmp_path / "file" / "registry") == known
+
+
+def test_an_eval_set_cannot_be_a_public_set_of_another_type_and_an_unknown_name_is_said(tmp_path: Path) -> None:
+    from harness.evalsets import load
+
+    (tmp_path / "data.csv").write_text("sentence1,sentence2,score\na b,a c,1\nd e,d f,2\nx,y,5\n")
+    manifest = {"type": "sts", "path": "data.csv"}
+    cache, where = tmp_path / "evalsets", tmp_path / "m.yaml"
+    assert load(manifest | {"public": "SciFact"}, where, cache).public == "SciFact", "nothing is known yet"
+    registry(tmp_path / "registry")
+    assert not load(manifest | {"public": "STSBenchmark"}, where, cache).notes
+    (note,) = load(manifest | {"public": "STSBenchmrk/de"}, where, cache).notes
+    assert note.code == "public-unknown" and "Did you mean STSBenchmark" in note.message
+    with pytest.raises(HarnessError, match="m.yaml: public: SciFact is retrieval at mteb; this set is sts"):
+        load(manifest | {"public": "SciFact"}, where, cache)

@@ -75,6 +75,20 @@ def test_a_name_that_a_run_could_not_say_is_refused(name: str, tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("kind", ["sts", SWEEP])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_name_too_long_for_the_disk_is_one_line_and_leaves_nothing(there: bool, kind: str, tmp_path: Path) -> None:
+    if there:
+        (tmp_path / "tasks").mkdir()
+    for name in ("x" * 300, "x" * 252, "x" * 300 + "/y"):
+        if kind == "sts" and name == "x" * 252:
+            continue  # the longest folder that a disk takes; a sweep's has .yaml behind it
+        with pytest.raises(HarnessError, match="cannot be written: File name too long") as caught:
+            scaffold(Path("tasks") / name, kind)
+        assert "\n" not in str(caught.value)
+    assert [p.name for p in tmp_path.rglob("*")] == ["tasks"] * there
+
+
 def test_an_empty_folder_is_filled_and_one_outside_tasks_says_where_to_move_it(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "move empty into a folder tasks/" in scaffold(Path("empty"), "bitext")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from itertools import combinations
 from math import log2
 from pathlib import Path
@@ -208,6 +209,32 @@ def test_data_without_a_manifest_is_read_as_the_type_that_is_named(tmp_path: Pat
         opened(str(file), "", [])
     with pytest.raises(HarnessError, match=r"--type st is no task type\. Did you mean sts"):
         opened(str(file), "st", [])
+
+
+def test_data_that_no_other_type_could_be_read_from_gets_no_hint_at_types(tmp_path: Path) -> None:
+    (tmp_path / "notes.bin").touch()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("../evil", "x")
+    for path, said in ((tmp_path, "is no format known here"), (tmp_path / "a.zip", "would lie outside")):
+        with pytest.raises(HarnessError, match=said) as caught:
+            opened(str(path), "", [])
+        assert "--type" not in str(caught.value)
+
+
+def test_what_is_said_of_a_set_in_a_zip_names_the_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "corpus.jsonl": '{"_id": "d", "text": "a"}',
+        "queries.jsonl": '{"_id": "q", "text": "b"}',
+        "qrels/test.tsv": "",
+    }
+    for name, grade in (("good", "1"), ("bad", "yes")):
+        with zipfile.ZipFile(f"{name}.zip", "w") as archive:
+            for file, text in (files | {"qrels/test.tsv": f"q\td\t{grade}\n"}).items():
+                archive.writestr(f"s/{file}", text)
+    assert {note.place for note in opened("good.zip", "", []).notes} >= {"good.zip/s"}
+    with pytest.raises(HarnessError, match=r"^bad\.zip/s/qrels/test\.tsv:1 has the grade 'yes'"):
+        opened("bad.zip", "", [])
 
 
 def test_a_folder_with_a_manifest_is_read_by_it_and_takes_no_other_type(tmp_path: Path) -> None:

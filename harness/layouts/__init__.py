@@ -8,6 +8,9 @@
 | pair_classification | first texts | second texts | `label` int32 [q], 1 where the two are alike |
 | bitext | first texts | second texts | `gold` int32 [q], position of its translation in documents |
 | classification | test texts | training texts | `label` int32 [q] and `document_label` int32 [d], numbers of classes |
-| clustering | none | texts | `label` int32 [d, levels], -1 for none on a level; `group` int32 [d], clustered apart |
+| clustering | none | texts | `label` int32 [d, levels], see below; `group` int32 [d], clustered apart |
 | summarization | machine ones | human ones | `score` float64 [q]; `text` int32 [q] and `document_text` int32 [d] |
+
+A clustering label is -1 where a text has no part on a level, and -2 where such texts are one more class there, as mteb
+has it for labels that are text.
 """

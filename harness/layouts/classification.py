@@ -48,6 +48,11 @@ class Classification:
         test, train = (_plain(labelled(table, self.columns), table.where) for table in tables)
         asked, learnt = [row.labels[0] for row in test], [row.labels[0] for row in train]
         everything = {*asked, *learnt}
+        if not set(asked) & set(learnt):
+            raise HarnessError(
+                f"{splits.where}: no label of {self.split} comes in {TRAIN}: {named(sorted(set(asked)))} there, "
+                f"{named(sorted(set(learnt)))} in {TRAIN}. Spell them alike."
+            )
         targets = {"label": numbers(asked, everything), "document_label": numbers(learnt, everything)}
         notes = (*lookalikes(everything), *_unlearnt(test, learnt), *_few(asked, learnt, self.settings))
         return Content(_texts(train, TRAIN), _texts(test, self.split), targets, notes=notes)

@@ -13,6 +13,7 @@ from harness.pairing import pair_findings, pairs_kept, pairs_of, sides
 from harness.splits import Content, Splits
 from harness.types import EvalSet, HarnessError, Note
 
+_FEWEST = 3
 _SCORE = Want(("score",), ("score",))
 
 
@@ -43,6 +44,11 @@ class Sts:
             scores.append(score)
         if pairs and len(set(scores)) < 2:
             raise HarnessError(f"{table.where}: every pair has the same score, so there is no order to follow.")
+        if 0 < len(pairs) < _FEWEST:
+            raise HarnessError(
+                f"{table.where}: expected at least {_FEWEST} pairs, of two the correlation is 1 or -1; "
+                f"it has {len(pairs)}."
+            )
         return sides(pairs, {"score": np.array(scores, dtype=np.float64)}, table.where)
 
     @staticmethod

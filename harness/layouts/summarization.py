@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.columns import Want, check_columns, names_in, texts_of, value_of
+from harness.columns import Want, check_columns, list_of, names_in, texts_of
 from harness.reading import Row
 from harness.sampling import drawn, only
 from harness.splits import Content, Splits
 from harness.types import Doubles, EvalSet, HarnessError, Ints, Note, Texts
 
+_FEWEST = 3
 _WANTS = {
     "human": Want(("human",), ("human_summaries",)),
     "machine": Want(("machine",), ("machine_summaries",)),
@@ -45,7 +46,7 @@ class Summarization:
     def read(self, splits: Splits) -> Content:
         """One text a row. HarnessError for lists of unequal length or too short, and for scores beyond the scale.
 
-        Also where no text has two scores that differ.
+        Also where no text has two scores that differ, or none has three summaries to put in order.
         """
         table = splits.table(self.split)
         check_columns(self.columns, [(table, _WANTS)])
@@ -57,6 +58,10 @@ class Summarization:
         if all(len(set(one.scores)) == 1 for one in found):
             raise HarnessError(
                 f"{table.where}: the scores of each text are all the same, so there is no order to follow."
+            )
+        if all(len(one.scores) < _FEWEST for one in found):
+            raise HarnessError(
+                f"{table.where}: no text has {_FEWEST} machine summaries; of two the correlation is 1 or -1."
             )
         score = np.array([score for one in found for score in one.scores], dtype=np.float64)
         targets = {
@@ -111,16 +116,22 @@ def _source(row: Row, names: Mapping[str, str], scale: tuple[float, float]) -> _
 
 
 def _scores(row: Row, names: Mapping[str, str]) -> tuple[float, ...]:
-    value = value_of(row, "score", names, _WANTS)
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = None
+    value = list_of(row, "score", names, _WANTS)
     listed = value if isinstance(value, list | tuple) else (None,)
-    if any(isinstance(one, bool) or not isinstance(one, int | float) or not np.isfinite(one) for one in listed):
+    numbers = tuple(map(_number, listed))
+    if not np.isfinite(numbers).all():
         raise HarnessError(f'{row.place} has no list of numbers in "{names["score"]}"; expected such as [4.5, 2].')
-    return tuple(map(float, listed))
+    return numbers
+
+
+def _number(value: Any) -> float:
+    """NaN for what is no number, or none that a float holds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
 
 
 def _owners(counts: Sequence[int]) -> Ints:

@@ -24,9 +24,10 @@ class Bitext:
     `f1`, `precision` and `recall` are means over texts of the score of their translation as a class, weighted as mteb
     does; a text's value is that of its translation. `accuracy` beside it is the share found. Where several are as near
     as the nearest, the one that torch's topk gives counts, as in mteb, and another order of the texts may give another;
-    such texts are counted as `tied_queries`. `tie_lowest` and `tie_highest` hold the main score of every choice, and may
-    be wider: for the lowest a tied text is wrong where it can be and counts against each translation that it may find,
-    for the highest it is right where it can be and counts against none. `task`: the task of mteb's registry this is.
+    such texts are counted as `tied_queries`. `tie_lowest` and `tie_highest` hold the main score of every choice; they
+    may be wider: for the lowest a tied text is wrong where it can be and counts against each translation that it may
+    find, for the highest it is right where it can be and counts against none. `task`: the task of mteb's registry this
+    is.
     """
 
     main: Literal["f1", "accuracy", "precision", "recall"] = "f1"
@@ -41,7 +42,7 @@ class Bitext:
         first, second = task._DEFAULT_PAIR[0]
         gold, model = evalset.targets["gold"], SpaceModel(space)
         sides = {first: list(evalset.queries.texts), second: list(evalset.documents.texts)}
-        outcome = evaluated(task, {SPLIT: sides | {"gold": list(enumerate(gold.tolist()))}}, model)
+        outcome = evaluated(task, {SPLIT: sides | {"gold": list(enumerate(gold.tolist()))}}, model, evalset.name)
         nearest = np.array([one["corpus_id"] for one in outcome.predictions[f"{first}-{second}"]], dtype=np.int32)
         scores = _by_text(gold, nearest)
         values = {name: scores[name] for name in (outcome.main, "accuracy")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -45,10 +45,35 @@ class Classification:
             task.train_split = SPLIT
         else:
             data[task.train_split] = _table(evalset, "training", task)
-        outcome = evaluated(task, data, SpaceModel(space))
+            _check_learnt(evalset)
+        task._calculate_scores = _without_order(task._calculate_scores)
+        outcome = evaluated(task, data, SpaceModel(space), evalset.name)
         values = _values(outcome, _experiments(task, outcome, len(label)), label)
         ids = item_ids(evalset.queries.ids, len(values))
         return evaluation(evalset, space, outcome, (ids, {outcome.main: values}), _warned(outcome))
+
+
+def _check_learnt(evalset: EvalSet) -> None:
+    if not np.isin(evalset.targets["label"], evalset.targets["document_label"]).any():
+        raise HarnessError(f"{evalset.name}: no test text here has a label that training shows")
+
+
+def _without_order(scores: Callable[[Any, Any], dict[str, Any]]) -> Callable[[Any, Any], dict[str, Any]]:
+    """mteb's scores of an experiment, also where its average precision has none.
+
+    mteb takes two classes among the test texts, whatever their numbers, for 0 and 1, and scikit-learn has no average
+    precision of others. One of the two is then called 1, which changes no other score, and `ap` left out.
+    """
+
+    def found(label: Any, predicted: Any) -> dict[str, Any]:
+        there = np.unique(label)
+        if len(there) != 2 or 1 in there:
+            return scores(label, predicted)
+        renamed = np.arange(1 + max(1, int(np.max(label)), int(np.max(predicted))))
+        renamed[[1, there[1]]] = there[1], 1
+        return scores(renamed[label], renamed[predicted]) | {"ap": None, "ap_weighted": None}
+
+    return found
 
 
 class _Table(dict[str, list[Any]]):

@@ -68,7 +68,7 @@ def _sets(evalset: EvalSet, space: Space, task: Any) -> Evaluation:
         texts = np.flatnonzero(group == name).tolist()
         sentences = [evalset.documents.texts[i] for i in texts]
         rows.append({task.input_column_name: sentences, task.label_column_name: label[texts].tolist()})
-    outcome = evaluated(task, {SPLIT: rows}, SpaceModel(space))
+    outcome = evaluated(task, {SPLIT: rows}, SpaceModel(space), evalset.name)
     values = np.array(outcome.scores["v_measures"], dtype=np.float64)
     single = sum(len(set(row[task.label_column_name])) < 2 for row in rows)
     said = (f"{single} of {len(rows)} sets are of one class, which counts as 1.0, as in mteb",) if single else ()
@@ -82,7 +82,8 @@ def _drawn(evalset: EvalSet, space: Space, task: Any) -> Evaluation:
     _check(evalset, label[embedded])
     columns = task.input_column_name, task.label_column_name
     pairs = zip(evalset.documents.texts, _as_given(label), strict=True)
-    outcome = evaluated(task, {SPLIT: [dict(zip(columns, pair, strict=True)) for pair in pairs]}, SpaceModel(space))
+    rows = [dict(zip(columns, pair, strict=True)) for pair in pairs]
+    outcome = evaluated(task, {SPLIT: rows}, SpaceModel(space), evalset.name)
     said = _warned(task, label[embedded], len(label), outcome.unconverged)
     if outcome.main != "v_measure":
         values = np.concatenate(list(outcome.scores[f"{outcome.main}_scores"].values()))

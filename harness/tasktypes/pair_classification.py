@@ -14,6 +14,9 @@ from harness.influence import jackknifed
 from harness.spaces import Space
 from harness.types import Doubles, EvalSet, Evaluation, HarnessError, Ints
 
+_SAME = 1e-6  # of the largest similarity: float32 rounds those of equal texts by less
+_TOLD = 0.001  # of max_ap: what rounding may decide is said from here on
+
 
 @dataclass(frozen=True)
 class PairClassification:
@@ -21,15 +24,17 @@ class PairClassification:
 
     Cosine, dot product, Euclidean, Manhattan and the candidate's own: `max_ap` is the highest average precision, and a
     pair's value its jackknife pseudo-value, the maximum taken anew without each pair; `max_accuracy` is that of the
-    best threshold, and a pair's value whether it lies on its side of that. `task`: the task of mteb's registry whose
-    columns and main score hold.
+    best threshold, and a pair's value whether it lies on its side of that. Pairs whose similarities differ by no more
+    than float32 rounds have an order that tells nothing: `tie_lowest` and `tie_highest` are `max_ap` with the wrong
+    ones first and with the right ones first among them. `task`: the task of mteb's registry whose columns and main
+    score hold.
     """
 
     main: Literal["max_ap", "max_accuracy"] = "max_ap"
     task: str = ""
 
     def evaluate(self, evalset: EvalSet, space: Space) -> Evaluation:
-        """Score the pairs; HarnessError where all are labelled, or all are found, alike."""
+        """Score the pairs; HarnessError where all are labelled alike, or the score rests on rounding alone."""
         label = evalset.targets["label"]
         if len(np.unique(label)) < 2:
             raise HarnessError(f"{evalset.name}: every pair has the label {label[0]}; expected some of 0 and some of 1")
@@ -37,9 +42,42 @@ class PairClassification:
         first, second, third = task.input1_column_name, task.input2_column_name, task.label_column_name
         pairs = zip(evalset.queries.texts, evalset.documents.texts, label.tolist(), strict=True)
         rows = [{first: a, second: b, third: one} for a, b, one in pairs]
-        outcome = evaluated(task, {SPLIT: rows}, SpaceModel(space))
-        values = _values(outcome, _orders(evalset, outcome.predictions, label))
-        return evaluation(evalset, space, outcome, (evalset.queries.ids, {outcome.main: values}))
+        outcome = evaluated(task, {SPLIT: rows}, SpaceModel(space), evalset.name)
+        rounding = _rounding(evalset, space)
+        found = _told_apart(evalset, outcome, rounding)
+        values = _values(outcome, [_order(column, label) for column in found.values()])
+        ties = _ties(found, label, rounding) if outcome.main == "max_ap" else {}
+        result = evaluation(evalset, space, outcome, (evalset.queries.ids, {outcome.main: values}), _warned(ties))
+        return result._replace(facts={**result.facts, **ties})
+
+
+def _rounding(evalset: EvalSet, space: Space) -> dict[str, float]:
+    """By mteb's name of each similarity, how much float32 may move it: a part of what these vectors can reach."""
+    both = np.concatenate([space.vectors(side.texts, "text") for side in (evalset.queries, evalset.documents)])
+    length = float(np.linalg.norm(both, axis=1).max())
+    reached = {
+        "cosine": 1.0, "dot": length**2, "euclidean": length, "manhattan": float(np.abs(both).sum(axis=1).max()),
+    }  # fmt: skip
+    return {kind: _SAME * most for kind, most in {**reached, "similarity": reached[space.similarity]}.items()}
+
+
+def _told_apart(evalset: EvalSet, outcome: Outcome, rounding: Mapping[str, float]) -> dict[str, Doubles]:
+    """float64 [n] of each similarity that differs by more than rounding, higher where pairs are more alike.
+
+    HarnessError where there is none, or where one that does not differ has the highest score.
+    """
+    signs = {"scores": 1.0, "distances": -1.0}
+    named = {name.partition("_")[::2]: column for name, column in outcome.predictions.items()}
+    columns = {kind: signs[what] * np.asarray(column, dtype=np.float64) for (kind, what), column in named.items()}
+    found = {kind: column for kind, column in columns.items() if np.ptp(column) > rounding[kind]}
+    short = outcome.main.removeprefix("max_")
+    best = max((outcome.scores[f"{kind}_{short}"] for kind in found), default=-1.0)
+    if best < outcome.scores[outcome.main]:
+        raise HarnessError(
+            f"{evalset.name}: {outcome.main} is not defined here: this candidate finds every pair equally similar, "
+            "but for rounding"
+        )
+    return found
 
 
 class _Order(NamedTuple):
@@ -55,23 +93,42 @@ class _Order(NamedTuple):
     hits: Doubles
 
 
-def _orders(evalset: EvalSet, found: Mapping[str, Sequence[float]], label: Ints) -> list[_Order]:
-    made = []
-    for name, column in found.items():
-        similar = -np.asarray(column) if name.endswith("distances") else np.asarray(column)
-        _, place = np.unique(-similar, return_inverse=True)
-        seen = np.cumsum(np.bincount(place), dtype=np.float64)
-        hits = np.cumsum(np.bincount(place, weights=label), dtype=np.float64)
-        made.append(_Order(label, place, seen, hits))
-    if all(len(order.seen) == 1 for order in made):
-        raise HarnessError(f"{evalset.name}: this candidate finds every pair equally similar, so there is no order")
-    return made
+def _order(similar: Doubles, label: Ints) -> _Order:
+    _, place = np.unique(-similar, return_inverse=True)
+    seen = np.cumsum(np.bincount(place), dtype=np.float64)
+    hits = np.cumsum(np.bincount(place, weights=label), dtype=np.float64)
+    return _Order(label, place, seen, hits)
+
+
+def _ties(found: Mapping[str, Doubles], label: Ints, rounding: Mapping[str, float]) -> dict[str, float]:
+    """Bounds of `max_ap`: right pairs moved down, and up, by what rounding may decide, and last, or first, in ties."""
+    bounds = {}
+    for name, way in (("tie_lowest", -1), ("tie_highest", 1)):
+        moved = (
+            np.lexsort((-way * label, -(similar + way * rounding[kind] * label))) for kind, similar in found.items()
+        )
+        bounds[name] = max(_precision(label[order]) for order in moved)
+    return bounds
+
+
+def _precision(ordered: Ints) -> float:
+    """Average precision of labels in strict order, the first the most similar."""
+    places = np.flatnonzero(ordered) + 1
+    return float(np.mean(np.arange(1, len(places) + 1) / places))
+
+
+def _warned(ties: Mapping[str, float]) -> tuple[str, ...]:
+    low, high = ties.get("tie_lowest", 0.0), ties.get("tie_highest", 0.0)
+    if high - low < _TOLD:
+        return ()
+    between = f"max_ap lies between {low:.4f} and {high:.4f}, whatever their order"
+    return (f"some pairs are as similar as others but for rounding: {between}",)
 
 
 def _values(outcome: Outcome, orders: Sequence[_Order]) -> Doubles:
     if outcome.main == "max_ap":
         return jackknifed(outcome.scores["max_ap"], np.max([_precision_without_each(one) for one in orders], axis=0))
-    sides = [_right(one) for one in orders if len(one.seen) > 1]
+    sides = [_right(one) for one in orders]
     return max(sides, key=lambda side: float(side.mean()))
 
 

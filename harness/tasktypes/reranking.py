@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -12,6 +13,8 @@ from harness.parts import available, did_you_mean, find
 from harness.protocols import Metric, Searcher, TaskType
 from harness.ranking import best, id_order, own_documents, stacked
 from harness.types import EvalSet, Evaluation, HarnessError, Ints, Ranking
+
+_CUT = re.compile("[1-9][0-9]{0,5}")
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class Reranking:
 
 def _metric(key: str) -> Metric:
     name, _, k = key.rpartition("_at_")
-    if name not in available("metrics") or not k.isdigit():
-        raise HarnessError(f"main: {key}: expected such as map_at_1000. {did_you_mean(name, available('metrics'))}")
+    if name not in available("metrics") or not _CUT.fullmatch(k):
+        raise HarnessError(f"main: {key:.60}: expected such as map_at_1000. {did_you_mean(name, available('metrics'))}")
     found: Metric = find("metrics", name)(k=int(k))
     return found
 

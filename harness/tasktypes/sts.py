@@ -13,6 +13,7 @@ from harness.influence import item_ids, pseudo_values
 from harness.spaces import Space
 from harness.types import EvalSet, Evaluation, HarnessError
 
+_FEWEST = 3
 _PREDICTED = {"cosine_spearman": "cosine_scores", "spearman": "similarity_scores"}
 
 
@@ -34,13 +35,16 @@ class Sts:
         """Score the pairs; HarnessError where a correlation is not defined."""
         from scipy.stats import spearmanr
 
+        if len(evalset.queries) < _FEWEST:
+            few = f"expected at least {_FEWEST} pairs, of two the correlation is 1 or -1; given {len(evalset.queries)}"
+            raise HarnessError(f"{evalset.name}: {few}")
         own = {"min_score": self.min_score, "max_score": self.max_score}
         task = task_of(self.task, ("AbsTaskSTS", "STS"), self.main, own)
         first, second = task.column_names
         gold = evalset.targets["score"]
         pairs = zip(evalset.queries.texts, evalset.documents.texts, gold.tolist(), strict=True)
         rows = [{first: a, second: b, "score": score} for a, b, score in pairs]
-        outcome = evaluated(task, {SPLIT: rows}, SpaceModel(space))
+        outcome = evaluated(task, {SPLIT: rows}, SpaceModel(space), evalset.name)
         if outcome.main not in _PREDICTED:
             raise HarnessError(f"{self.task}: its main score {outcome.main} has no value for a pair")
         alike = np.asarray(outcome.predictions[_PREDICTED[outcome.main]])

@@ -10,9 +10,10 @@ import numpy as np
 
 from harness.adapter import SPLIT, SpaceModel, evaluated, evaluation, per_text, task_of
 from harness.spaces import Space
-from harness.types import EvalSet, Evaluation, Floats
+from harness.types import EvalSet, Evaluation, Floats, HarnessError
 
 _SAME = 1e-5  # float32 rounds similarities by less
+_FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,10 @@ class Summarization:
         own = {"min_score": self.min_score, "max_score": self.max_score}
         task = task_of(self.task, ("AbsTaskSummarization", "Summarization"), self.main, own)
         rows = _rows(evalset, task)
-        outcome = evaluated(task, {SPLIT: [rows[text] for text in rows]}, SpaceModel(space))
+        if all(len(row[task.relevancy_column_name]) < _FEWEST for row in rows.values()):
+            few = f"{evalset.name}: none of {len(rows)} texts here has {_FEWEST} machine summaries"
+            raise HarnessError(f"{few}; of two the correlation is 1 or -1")
+        outcome = evaluated(task, {SPLIT: [rows[text] for text in rows]}, SpaceModel(space), evalset.name)
         texts = [text for text in rows if len(set(rows[text][task.relevancy_column_name])) > 1]
         found = _positions(evalset, space, texts, outcome.predictions["cosine_scores"])
         values = np.full(len(texts), outcome.scores[outcome.main], dtype=np.float64)

@@ -70,6 +70,18 @@ def test_one_class_or_no_text_on_either_side_is_an_error(tmp_path: Path) -> None
         both(tmp_path, [], TRAIN)
 
 
+def test_test_labels_that_training_never_shows_at_all_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        HarnessError, match=r'no label of test comes in train: "call", "meeting" there, "invoice", "pass'
+    ):
+        both(tmp_path, [("ring", "call"), ("meet", "meeting")], TRAIN)
+
+
+def test_a_long_label_is_cut(tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r'every text has the label "x{40}"; expected'):
+        both(tmp_path, [("ring", "x" * 10_000)], TRAIN)
+
+
 def test_a_clean_set_has_nothing_but_counts(tmp_path: Path) -> None:
     test = [(f"{text} {i}", label) for i in range(2) for text, label in TEST]
     notes = found(both(tmp_path, test, [(f"{text} {i}", label) for i in range(4) for text, label in TRAIN]))

@@ -20,12 +20,15 @@ def rows(kind: str, *pairs: tuple[str, str, Any]) -> list[dict[str, Any]]:
     return [{"sentence1": one, "sentence2": other, TARGET[kind]: value} for one, other, value in pairs]
 
 
+PAIRS = rows("sts", ("a", "b", 0.5), ("c", "d", 5.0), ("e", "f", 2.0))
+
+
 @pytest.mark.parametrize("extension", [".jsonl", ".csv", ".parquet"])
 def test_first_texts_are_queries_second_ones_documents_in_every_file_kind(tmp_path: Path, extension: str) -> None:
-    evalset = read("sts", write(tmp_path / f"t{extension}", rows("sts", ("a", "b", 0.5), ("c", "d", 5.0))))
-    assert (evalset.queries.texts, evalset.documents.texts) == (("a", "c"), ("b", "d"))
-    assert evalset.targets["score"].tolist() == [0.5, 5.0]
-    assert (evalset.scored, evalset.sides[0][0]) == (2, "text")
+    evalset = read("sts", write(tmp_path / f"t{extension}", PAIRS))
+    assert (evalset.queries.texts, evalset.documents.texts) == (("a", "c", "e"), ("b", "d", "f"))
+    assert evalset.targets["score"].tolist() == [0.5, 5.0, 2.0]
+    assert (evalset.scored, evalset.sides[0][0]) == (3, "text")
 
 
 def test_columns_rename_by_role_and_a_wrong_name_is_one_line(tmp_path: Path) -> None:
@@ -77,8 +80,27 @@ def test_a_score_beyond_the_scale_or_none_at_all_is_named_with_its_line(
 
 
 def test_the_scale_comes_from_the_settings(tmp_path: Path) -> None:
-    pairs = rows("sts", ("a", "b", -1), ("c", "d", 10))
-    assert made("sts", tmp_path, pairs, settings={"min_score": -1, "max_score": 10}).scored == 2
+    pairs = rows("sts", ("a", "b", -1), ("c", "d", 10), ("e", "f", 4))
+    assert made("sts", tmp_path, pairs, settings={"min_score": -1, "max_score": 10}).scored == 3
+
+
+def test_two_pairs_have_no_correlation_but_1_or_minus_1(tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r"test\.jsonl: expected at least 3 pairs, .* it has 2\."):
+        made("sts", tmp_path, PAIRS[:2])
+
+
+@pytest.mark.parametrize("score", [int("9" * 400), "x" * 10_000])
+def test_a_score_that_no_float_holds_is_one_short_line(tmp_path: Path, score: Any) -> None:
+    with pytest.raises(HarnessError, match=r"test\.jsonl:2 has .* expected a number") as raised:
+        made("sts", tmp_path, rows("sts", ("a", "b", 1), ("c", "d", score), ("e", "f", 2)))
+    assert "\n" not in str(raised.value) and len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize("closed", ["", "]" * 100_000])
+def test_lists_too_deep_to_read_are_one_line(tmp_path: Path, closed: str) -> None:
+    (tmp_path / "test.jsonl").write_text('{"sentence1": ' + "[" * 100_000 + closed + "}\n")
+    with pytest.raises(HarnessError, match=r"test\.jsonl:1 is not JSON"):
+        read("sts", tmp_path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -87,10 +109,10 @@ def test_one_value_for_all_an_empty_table_and_an_unknown_split_are_errors(tmp_pa
         made(kind, tmp_path, rows(kind, ("a", "b", 1), ("c", "d", 1)))
     with pytest.raises(HarnessError, match=r"is empty"):
         made(kind, tmp_path / "none", [])
-    write(tmp_path / "dev.jsonl", rows(kind, ("a", "b", 1), ("c", "d", 0)))
+    write(tmp_path / "dev.jsonl", rows(kind, ("a", "b", 1), ("c", "d", 0), ("e", "f", 0)))
     with pytest.raises(HarnessError, match=r"has no train; it has dev, test"):
         read(kind, tmp_path, split="train")
-    assert read(kind, tmp_path, split="dev").scored == 2
+    assert read(kind, tmp_path, split="dev").scored == 3
     write(tmp_path / "dev.csv", rows(kind, ("a", "b", 1)))
     with pytest.raises(HarnessError, match=r"has both dev.jsonl and dev.csv"):
         read(kind, tmp_path, split="dev")

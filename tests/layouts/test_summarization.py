@@ -29,9 +29,9 @@ def test_machine_summaries_are_queries_human_ones_documents_each_with_its_text(t
 
 
 def test_columns_rename_human_machine_and_score(tmp_path: Path) -> None:
-    rows = [{"h": ["a"], "m": ["b", "c"], "fluency": [1, 2]}]
+    rows = [{"h": ["a"], "m": ["b", "c", "d"], "fluency": [1, 2, 4]}]
     columns = {"human": "h", "machine": "m", "score": "fluency"}
-    assert made("summarization", tmp_path, rows, columns=columns).targets["score"].tolist() == [1, 2]
+    assert made("summarization", tmp_path, rows, columns=columns).targets["score"].tolist() == [1, 2, 4]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,9 @@ def test_columns_rename_human_machine_and_score(tmp_path: Path) -> None:
         (row([1, 2]) | {"relevance": [1, True]}, "no list of numbers"),
         (row([1, 2]) | {"relevance": [1, float("nan")]}, "no list of numbers"),
         (row([1, 2]) | {"relevance": 3}, "no list of numbers"),
+        (row([1, 2]) | {"relevance": [1, int("9" * 400)]}, "no list of numbers"),
+        (row([1, 2]) | {"relevance": "[" * 100_000}, "no list of numbers"),
+        (row([1, 2]) | {"human_summaries": "[" * 100_000}, "no list of texts"),
         (row([1, 2]) | {"human_summaries": "one text"}, "no list of texts"),
         ({"machine_summaries": ["a"], "relevance": [1]}, "no field .human_summaries."),
     ],
@@ -59,11 +62,13 @@ def test_no_text_with_unlike_scores_or_no_text_at_all_is_an_error(tmp_path: Path
         made("summarization", tmp_path, [row([2, 2]), row([3, 3, 3])])
     with pytest.raises(HarnessError, match=r"is empty"):
         made("summarization", tmp_path, [])
+    with pytest.raises(HarnessError, match=r"no text has 3 machine summaries; of two the correlation is 1 or -1"):
+        made("summarization", tmp_path, [row([1, 2]), row([3, 1])])
 
 
 def test_the_scale_comes_from_the_settings(tmp_path: Path) -> None:
-    evalset = made("summarization", tmp_path, [row([-1, 100])], settings={"min_score": -1, "max_score": 100})
-    assert evalset.targets["score"].tolist() == [-1, 100]
+    evalset = made("summarization", tmp_path, [row([-1, 7, 100])], settings={"min_score": -1, "max_score": 100})
+    assert evalset.targets["score"].tolist() == [-1, 7, 100]
 
 
 def test_texts_that_no_order_tells_apart_and_empty_or_contradicting_summaries_are_counted(tmp_path: Path) -> None:
