@@ -77,12 +77,11 @@ def _run(words: list[str]) -> int:
     check_place(Path(config["reports_dir"]), "reports_dir")
     with _watch(plain) as watch:
         outcome = run_sweep(jobs, f"harness run {shlex.join(words)}".strip(), watch)
-    decision, paths = _report(outcome.folder, None, Path(config["reports_dir"]))
+    sweep, decision, paths = _report(outcome.folder, Path(config["reports_dir"]))
     from harness.published import read_published
-    from harness.table import read_sweep
     from harness.terminal import summary
 
-    beside = read_published(read_sweep(outcome.folder))
+    beside = read_published(sweep)
     _show(json.dumps(decision) if as_json else summary(outcome, decision, paths, shlex.join(words), beside.rows))
     for note in beside.notes:
         _say(note)
@@ -114,7 +113,7 @@ def _report_command(words: list[str]) -> int:
 
     folder = find_sweep(args.sweep, Path(args.results_dir))
     out = Path(args.output) if args.output else None
-    _, paths = _report(folder, None, Path(args.reports_dir), out)
+    *_, paths = _report(folder, Path(args.reports_dir), out)
     _show("\n".join(str(p) for p in paths))
     return 0
 
@@ -210,16 +209,17 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 }  # fmt: skip
 
 
-def _report(folder: Path, policy: Any, reports: Path, out: Path | None = None) -> tuple[dict[str, Any], list[Path]]:
+def _report(folder: Path, reports: Path, out: Path | None = None) -> tuple[Any, dict[str, Any], list[Path]]:
+    """The sweep as read, its decision under its own policy, and the files written."""
     from harness.decide import decide
     from harness.policy import read_policy
     from harness.report import write_report
     from harness.table import read_sweep
 
     sweep = read_sweep(folder)
-    decision = decide(sweep, read_policy(policy or sweep.manifest["policy"]))
+    decision = decide(sweep, read_policy(sweep.manifest["policy"]))
     page = write_report(sweep, decision, out or reports / folder.name)
-    return decision, [page, page.with_name("decision.md"), page.with_name("decision.json")]
+    return sweep, decision, [page, page.with_name("decision.md"), page.with_name("decision.json")]
 
 
 def _policy_node(overrides: list[str], before: Any) -> Any:

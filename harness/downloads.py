@@ -13,6 +13,7 @@ from typing import IO, NamedTuple
 import requests
 
 from harness.archives import digest_of
+from harness.cause import cause
 from harness.reading import shown
 from harness.types import HarnessError, Unavailable, Unwritable
 from harness.wording import percent, size
@@ -136,7 +137,7 @@ def _fetch(remote: Remote, part: Path, progress: Progress) -> None:
             return
         except requests.RequestException as error:
             problem = f"stopped after {size(_length(part))}" if _length(part) else "cannot be reached"
-            failure = _unavailable(remote, part, f"{problem}: {_cause(error)}")
+            failure = _unavailable(remote, part, f"{problem}: {cause(error)}")
             if _length(part) <= before:
                 raise failure from error
     raise failure
@@ -201,10 +202,3 @@ def _unavailable(remote: Remote, part: Path, why: str) -> Unavailable:
 def _by_hand(remote: Remote) -> str:
     name = remote.url.rpartition("/")[2]
     return f"Or get {name} by other means and name it in a manifest: path: ./{name}"
-
-
-def _cause(error: BaseException) -> str:
-    """What lies under the wrappers of the HTTP library."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    return str(getattr(error, "strerror", None) or error).splitlines()[0].rstrip(".")

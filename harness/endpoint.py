@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from harness.cause import cause
 from harness.courier import Again, TooLarge
 from harness.secret import Secret
 from harness.types import HarnessError, Unavailable
@@ -70,7 +71,7 @@ class Endpoint:
         except (requests.Timeout, ReadTimeoutError) as error:
             raise _late(f"{where} gave no answer within {self.timeout_s:g} s") from error
         except (requests.RequestException, HTTPError) as error:
-            raise Again(f"{where} cannot be reached: {_cause(error)}", 0, 0 if self._met else _TRIES_UNMET) from error
+            raise Again(f"{where} cannot be reached: {cause(error)}", 0, 0 if self._met else _TRIES_UNMET) from error
         self._met = True
         if response.status_code >= 300:
             said = said_in(content, self.secret)
@@ -168,10 +169,3 @@ def _message(text: str) -> str:
         while isinstance(found, Mapping) and name in found:
             found = found[name]
     return found if isinstance(found, str) else json.dumps(found)
-
-
-def _cause(error: BaseException) -> str:
-    """What lies under the wrappers of the HTTP library: `Connection refused`, `Name or service not known`."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -16,6 +16,7 @@ from harness.table import Sweep
 from harness.types import Doubles, HarnessError
 
 LEAST_QUERIES = 30
+_SPAN = {"sts": 2.0, "summarization": 2.0}  # of correlations; other scores lie between 0 and 1
 
 
 class Verdict(NamedTuple):
@@ -38,8 +39,8 @@ class Field(NamedTuple):
     """The candidates that meet every limit and have a result on every set, with their scores.
 
     sets: for each eval set float64 [candidates, items]; weights: its share in the score; scored: how many items its
-    scores are of, which may be more than there are values (see `influence`); costs: int64, rank by the policy's order,
-    0 is cheapest.
+    scores are of, which may be more than there are values (see `influence`); spans: how far two scores on it can lie
+    apart; costs: int64, rank by the policy's order, 0 is cheapest.
     """
 
     members: tuple[Candidate, ...]
@@ -47,6 +48,7 @@ class Field(NamedTuple):
     weights: tuple[float, ...]
     guarded: tuple[bool, ...]
     scored: tuple[int, ...]
+    spans: tuple[float, ...]
     costs: NDArray[np.int64]
 
     def only(self, kept: Sequence[int]) -> Field:
@@ -73,7 +75,8 @@ def field_of(members: Sequence[Candidate], sweep: Sweep, policy: Policy) -> Fiel
     ranks = np.empty(len(members), dtype=np.int64)
     ranks[order] = np.arange(len(members))
     scored = tuple(int(about[t]["scored_queries"]) for t in about)
-    return Field(tuple(members), sets, weights, tuple(bool(about[t]["guard"]) for t in about), scored, ranks)
+    spans = tuple(_SPAN.get(about[t]["type"], 1.0) for t in about)
+    return Field(tuple(members), sets, weights, tuple(bool(about[t]["guard"]) for t in about), scored, spans, ranks)
 
 
 def rule(field: Field, policy: Policy, draws: int, seed: int) -> Verdict:
@@ -81,12 +84,15 @@ def rule(field: Field, policy: Policy, draws: int, seed: int) -> Verdict:
     resampled = resample(field.sets, field.weights, draws, seed)
     reference = _reference(field, policy, resampled.observed)
     difference = minus(resampled, reference)
-    bounds = _bounds(difference, field.sets, policy, reference)
+    span = float(np.average(field.spans, weights=field.weights))
+    bounds = _bounds(difference, field.sets, policy, (reference, span))
     fair = np.ones(len(field.members), dtype=bool)
     lost = ~fair
-    for scores, guarded in zip(field.sets, field.guarded, strict=True):
+    for scores, guarded, span in zip(field.sets, field.guarded, field.spans, strict=True):
         if guarded:
-            alone = _bounds(minus(resample([scores], [1.0], draws, seed), reference), [scores], policy, reference)
+            alone = _bounds(
+                minus(resample([scores], [1.0], draws, seed), reference), [scores], policy, (reference, span)
+            )
             fair &= alone.one_sided >= -2 * policy.margin
             lost |= alone.high < -2 * policy.margin
     proven = fair & (bounds.one_sided > -policy.margin)
@@ -95,10 +101,14 @@ def rule(field: Field, policy: Policy, draws: int, seed: int) -> Verdict:
     return Verdict(reference, int(pick), bounds, difference.observed, proven, fair, lost)
 
 
-def _bounds(difference: Resampled, sets: Sequence[Doubles], policy: Policy, reference: int) -> Bounds:
-    """Under 30 items a set may show none of the rare losses there are; all that is known is the metric's range."""
+def _bounds(difference: Resampled, sets: Sequence[Doubles], policy: Policy, at: tuple[int, float]) -> Bounds:
+    """Under 30 items a set may show none of the rare losses there are; all that is known is the metric's range.
+
+    at: the reference, and how far scores can lie apart.
+    """
     if min(scores.shape[1] for scores in sets) < LEAST_QUERIES:
-        widest = np.ones_like(difference.observed)
+        reference, span = at
+        widest = np.full_like(difference.observed, span)
         widest[reference] = 0.0
         return Bounds(-widest, -widest, widest)
     return simultaneous(difference, policy.confidence)

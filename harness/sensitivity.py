@@ -89,6 +89,7 @@ def _left_out(field: Field, verdict: Verdict, policy: Policy, evalsets: Mapping[
             weights=tuple(set_weights(policy, {t: e for t, e in evalsets.items() if t != task}).values()),
             guarded=tuple(field.guarded[i] for i in kept),
             scored=tuple(field.scored[i] for i in kept),
+            spans=tuple(field.spans[i] for i in kept),
         )
         again = rule(fewer, policy, policy.draws, policy.seed)
         found.append(_change(field, f"eval set {task} left out", again.pick, verdict.pick))

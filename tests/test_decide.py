@@ -467,3 +467,17 @@ def test_a_main_metric_without_a_value_for_every_query_is_refused() -> None:
     scores = {"large": {"a": [0.5] * 30}, "small": {"a": [0.5] * 29 + [float("nan")]}}
     with pytest.raises(HarnessError, match="no value for some items"):
         decided(scores, {"large": 1000.0, "small": 100.0})
+
+
+@pytest.mark.parametrize(("kind", "span"), [("retrieval", 1.0), ("sts", 2.0), ("classification", 1.0)])
+def test_of_too_few_items_the_range_of_a_score_is_all_that_is_known_and_the_set_is_named(
+    kind: str, span: float
+) -> None:
+    types = {} if kind == "retrieval" else {"few": kind}
+    found = decide(small_sweep(queries=12, tasks=("few",), types=types), POLICY)
+    others = [c for c in found["candidates"] if c["id"] != found["reference"]]
+    assert {c["lower"] for c in others} == {-span}
+    (own,) = (c for c in found["candidates"] if c["id"] == found["reference"])
+    assert own["interval"] == [0.0, 0.0]
+    assert found["too_small"] == ["few"]
+    assert any("No interval can be given" in line and "few has 12" in line for line in found["caveats"])
