@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from harness import __version__, commands, options
+from harness import __version__, commands, options, review
 from harness.types import HarnessError
 
 USAGE, SOME_FAILED, CHANGED, NO_DECISION, INTERRUPTED = 1, 2, 3, 4, 130
@@ -203,7 +203,8 @@ def _told(command: Callable[[list[str]], commands.Answer]) -> Callable[[list[str
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _run, "plan": _plan, "report": _report_command, "decide": _decide_command, "table": _told(commands.table),
-    "validate": _told(commands.validate), "init": _told(commands.init), "similarity": _similarity,
+    "compare": _told(review.compare), "validate": _told(commands.validate), "init": _told(commands.init),
+    "similarity": _similarity, "pool": _told(review.pool), "labels": _told(review.labels), "gate": _told(review.gate),
     "export": _told(commands.export), "import": _told(commands.import_), "verify": _verify,
     "cache": _told(commands.cache), "list": _told(commands.list_), "doctor": _told(commands.doctor),
 }  # fmt: skip

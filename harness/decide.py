@@ -13,7 +13,8 @@ from harness.narrative import caveats, not_measured, sentence
 from harness.policy import Policy, read_policy
 from harness.ruling import LEAST_QUERIES, Field, Verdict, field_of, rule, usable
 from harness.sensitivity import changes, stability
-from harness.stats import Paired, paired, queries_needed
+from harness.stats.effects import Paired, paired
+from harness.stats.power import queries_needed
 from harness.summary import Summary, summarise
 from harness.table import Sweep, rows
 from harness.types import HarnessError

@@ -93,6 +93,10 @@ def common_config(jobs: Sequence[Job]) -> dict[str, Any]:
         raise HarnessError(f"retry={config['retry']}: expected failed, or leave it out")
     if config["store_dtype"] not in ("float32", "float16"):
         raise HarnessError(f"store_dtype={config['store_dtype']}: expected float32 or float16")
+    if config["space"] not in ("none", "sample"):
+        raise HarnessError(f"space={config['space']}: expected none or sample")
+    if config["report"]["query_text"] not in QUERY_TEXT:
+        raise HarnessError(f"report.query_text={config['report']['query_text']}: expected {', '.join(QUERY_TEXT)}")
     check_cap(config["max_cost"])
     if _positive(config["keep_ranks"], "keep_ranks") < _SERVED:
         raise HarnessError(f"keep_ranks={config['keep_ranks']}: expected a whole number of at least {_SERVED}")
@@ -178,9 +182,10 @@ def sweep_name(jobs: Sequence[Job]) -> str:
 
 _ONCE = (
     "device", "executor", "grid", "keep_ranks", "languages", "limit_docs", "limit_queries", "max_cost", "metrics",
-    "policy", "reports_dir", "results_dir", "retry", "store_dir", "store_dtype", "sweep", "task_path", "timing",
-    "trusted",
+    "policy", "report", "reports_dir", "results_dir", "retry", "space", "store_dir", "store_dtype", "sweep",
+    "task_path", "timing", "trusted",
 )  # fmt: skip
+QUERY_TEXT = ("full", "hashed", "none")
 _SERVED = 10  # documents that pages and overlaps look at
 _TAKEN = ("published", "store")
 _FOLDER = re.compile(r"\w[\w.-]*")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from harness.excerpts import Excerpt, read_excerpts
 from harness.page import data_block, fill, verbatim
 from harness.parts import available, name_of
 from harness.published import published_rows
@@ -21,7 +22,8 @@ Entry = Mapping[str, Any]
 class Report(NamedTuple):
     """What every section sees: the manifest, one row a variant and eval set, the records, and `decide`'s result.
 
-    `published`: rows of results that were imported, for show alone.
+    `published`: rows of results that were imported, for show alone; `excerpts`: texts of queries and documents, by eval
+    set.
     """
 
     sweep: str
@@ -30,6 +32,7 @@ class Report(NamedTuple):
     records: Mapping[str, Record]
     decision: Mapping[str, Any]
     published: Sequence[Row] = ()
+    excerpts: Mapping[str, Excerpt] = {}
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -79,7 +82,7 @@ def standard_sections() -> list[Section]:
 def read_report(sweep: Sweep, decision: Mapping[str, Any]) -> Report:
     """The report value of a sweep and its decision, with what was published on the sweep's public sets."""
     name, published = str(sweep.manifest["sweep"]), published_rows(sweep)
-    return Report(name, sweep.manifest, rows(sweep), sweep.records, decision, published)
+    return Report(name, sweep.manifest, rows(sweep), sweep.records, decision, published, read_excerpts(sweep))
 
 
 def render_page(report: Report, sections: Sequence[Section] | None = None) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.candidates import Candidate
 from harness.policy import Policy, named_by, set_weights
-from harness.stats import Bounds, Resampled, minus, resample, simultaneous
+from harness.stats.bootstrap import Bounds, Resampled, minus, resample, simultaneous
 from harness.table import Sweep
 from harness.types import Doubles, HarnessError
 

@@ -92,7 +92,7 @@ NO_QRELS = Qrels(*(np.empty(0, dtype=np.int32) for _ in range(3)))
 class Note(NamedTuple):
     """One finding about data: what was met, where, how often, what it does to the score, how to mend it.
 
-    `level` is error, warning or info; `place` is `file:line` or empty; `count` is the number of cases.
+    `level` is error, warning or info; `place` is `file:line` or empty; `count` cases; `example` is one, shortened.
     """
 
     code: str
@@ -102,6 +102,7 @@ class Note(NamedTuple):
     effect: str = ""
     fix: str = ""
     count: int = 1  # type: ignore[assignment]  # hides tuple.count, which nobody calls on a note
+    example: str = ""
 
 
 @dataclass(frozen=True)

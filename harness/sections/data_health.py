@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.page import fill
 from harness.report import Report
-from harness.stats import paired
+from harness.stats.effects import paired
 from harness.table import Row
 from harness.wording import category, held, metric, searched, set_name
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.page import fill
 from harness.report import Entry, Report
-from harness.stats import Resampled, minus, resample, simultaneous
+from harness.stats.bootstrap import Resampled, minus, resample, simultaneous
 from harness.table import Row
 from harness.types import Doubles
 from harness.wording import averaged, called

@@ -1,4 +1,4 @@
-"""Statistics over per-query scores: pure functions of arrays and seeds."""
+"""Paired bootstrap over the items of one or several eval sets, and bounds that hold for all candidates at once."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.types import Doubles
-
-_POWER = 2.80  # z(97.5 %) + z(80 %): 80 % power at 5 % two-sided
-_SETTLED = 2.4865  # z(95 %) + z(80 %): the same power at 5 % one-sided
-_TIE = 1e-9
 
 
 class Resampled(NamedTuple):
@@ -65,28 +61,3 @@ def minus(resampled: Resampled, reference: int) -> Resampled:
     """Every candidate less the reference, draw by draw."""
     observed, draws = resampled
     return Resampled(observed - observed[reference], draws - draws[:, [reference]])
-
-
-class Paired(NamedTuple):
-    """One candidate against another over the same queries: counts, spread, and what the data could have shown."""
-
-    wins: int
-    ties: int
-    losses: int
-    sd: float
-    effect: float
-    detectable: float
-
-
-def paired(candidate: Doubles, reference: Doubles) -> Paired:
-    """float64 [n] each. `effect` is the mean difference over its sd; `detectable` = 2.80 sd / sqrt(n)."""
-    gap = candidate - reference
-    sd = float(gap.std(ddof=1)) if len(gap) > 1 else float("nan")
-    effect = float(gap.mean() / sd) if sd > 0 else 0.0
-    wins, losses = int((gap > _TIE).sum()), int((gap < -_TIE).sum())
-    return Paired(wins, len(gap) - wins - losses, losses, sd, effect, _POWER * sd / np.sqrt(len(gap)))
-
-
-def queries_needed(sd: float, gap: float) -> int:
-    """Queries at which a mean `gap` away from the limit is told from it: 80 % power, 5 % one-sided; 0 if unknown."""
-    return int(np.ceil((_SETTLED * sd / gap) ** 2)) if gap > 0 and np.isfinite(sd) else 0

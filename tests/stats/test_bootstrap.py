@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.stats import Resampled, minus, paired, queries_needed, resample, simultaneous
+from harness.stats.bootstrap import Resampled, minus, resample, simultaneous
+from harness.stats.effects import paired
+from harness.stats.power import queries_needed
 
 GENERATOR = np.random.default_rng(7)
 SCORES = GENERATOR.random((3, 40))

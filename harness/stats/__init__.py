@@ -1,0 +1,1 @@
+"""Statistics over per-item scores: pure functions of arrays and seeds."""
