@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 STAMP = .venv/installed
 
-.PHONY: install demo test test-fast lint bench clean
+.PHONY: install demo test test-fast lint browser bench clean
 
 install: $(STAMP)
 
@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml requirements.lock
 demo: $(STAMP)
 	$(BIN)/harness run experiment=quickstart
 
-test: lint
+test: lint browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-fast: $(STAMP)
@@ -28,6 +28,14 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The page is tested in a real Chromium: one that is there, else Debian's where this may be installed.
+browser:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    (apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium) >/dev/null 2>&1 && exit 0; \
+	  fi; \
+	  echo "No Chromium: tests of the page in a browser are skipped. Install it, such as with: apt-get install chromium" >&2
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run.py

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.policy import AT_MOST, Policy
+from harness.machines import machines
+from harness.parts import did_you_mean
+from harness.policy import AT_MOST, Policy, named_by
+from harness.pricing import per_million_docs, per_million_queries, token_price
 from harness.table import Row, Sweep, in_steps, rows
-from harness.types import Doubles, HarnessError
+from harness.types import Doubles, HarnessError, Record
 from harness.wording import called, category, limit, searched
 
 _LABELS = (
@@ -27,7 +30,8 @@ class Candidate:
 
     scores: eval set -> float64 [queries] of the main metric, in the order of the manifest; empty where a set has no
     result. `costs` and speed are of the sets that are searched, of all where none is: the largest of them, None where
-    unknown. `lost` says why the candidate cannot take part, empty if it can.
+    unknown. `lost` says why the candidate cannot take part, empty if it can. condensed: as `scores`, of nDCG@10 over
+    judged documents alone, for the sets whose main metric is nDCG@10.
     """
 
     id: str
@@ -38,6 +42,7 @@ class Candidate:
     costs: Mapping[str, float | None]
     facts: Mapping[str, Any]
     lost: str
+    condensed: Mapping[str, Doubles] = field(default_factory=dict)
 
     @property
     def unfinished(self) -> bool:
@@ -69,43 +74,87 @@ class Breach(NamedTuple):
         return f"{name} {shown}{state}, limit {self.allowed}"
 
 
-def candidates(sweep: Sweep) -> list[Candidate]:
-    """Every candidate of the sweep, in the order of the manifest."""
+def candidates(sweep: Sweep, policy: Policy | None = None, found: Sequence[Row] | None = None) -> list[Candidate]:
+    """Every candidate of the sweep, in the order of the manifest; prices are the policy's. found: the sweep's rows.
+
+    Where timings come from unlike machines no speed is known, and so no cost that follows from one.
+    """
     by_id: dict[str, list[Row]] = {}
-    for row in rows(sweep):
+    for row in rows(sweep) if found is None else found:
         by_id.setdefault(candidate_of(row), []).append(row)
     cards = {v["candidate_id"]: v["card"] for v in sweep.manifest["variants"]}
-    keys = {(v["candidate_id"], v["task"]): v["quality"] for v in sweep.manifest["variants"]}
-    return [_candidate(sweep, cid, group, cards.get(cid, {}), keys) for cid, group in by_id.items()]
+    known = _Known(
+        sweep,
+        {(v["candidate_id"], v["task"]): v["quality"] for v in sweep.manifest["variants"]},
+        (policy or Policy()).prices,
+        len(machines(sweep)) < 2,
+    )
+    return [_candidate(known, cid, group, cards.get(cid, {})) for cid, group in by_id.items()]
 
 
-def _candidate(
-    sweep: Sweep, cid: str, group: Sequence[Row], card: Mapping[str, Any], keys: Mapping[tuple[str, str], str]
-) -> Candidate:
-    about = sweep.manifest["evalsets"]
+class _Known(NamedTuple):
+    """What all candidates are made from; keys: the record of a candidate on an eval set."""
+
+    sweep: Sweep
+    keys: Mapping[tuple[str, str], str]
+    prices: Mapping[str, Any]
+    alike: bool
+
+
+def _candidate(known: _Known, cid: str, group: Sequence[Row], card: Mapping[str, Any]) -> Candidate:
+    about = known.sweep.manifest["evalsets"]
     ended = {row["task"]: row for row in group if row["status"] == "ok"}
     good = {t: ended[t] for t in about if t in ended}
     ranked = {t: r for t, r in good.items() if searched(about[t]["type"])}
     costly = ranked if any(searched(e["type"]) for e in about.values()) else good
-    scores = {t: _main_scores(sweep, keys[cid, t]) for t in good}
-    costs = {k: _largest(costly.values(), k) for k in _MEASURED}
-    costs["price_per_million_tokens"] = card.get("price_per_million_tokens")
-    rates: dict[str, float] = {}  # the best batch size of each eval set
-    for row in group:
-        if row["task"] in costly and row["docs_per_s"] is not None:
-            rates[row["task"]] = max(rates.get(row["task"], 0.0), row["docs_per_s"])
+    first = (list(good.values()) or list(group))[0]
+    labels = {k: first[k] for k in _LABELS}
+    timed = [row for row in group if row["task"] in costly and row["docs_per_s"] is not None and known.alike]
+    rate = _rate(timed)
     facts = {
-        "docs_per_s": min(rates.values(), default=None),
+        "docs_per_s": rate,
         "judged_at_10": {t: r["judged_at_10"] for t, r in ranked.items()},
+        "relevant_at_10": {t: r["precision_at_10"] for t, r in ranked.items()},
         "condensed": {t: r["ndcg_condensed_at_10"] for t, r in ranked.items()},
         "stages": {t: r["stages_p50_ms"] for t, r in good.items() if in_steps(r["stages_p50_ms"])},
         "warnings": sorted({w for r in good.values() for w in r["warnings"]}),
     }
-    first = (list(good.values()) or list(group))[0]
-    labels = {k: first[k] for k in _LABELS}
-    return Candidate(cid, called(labels), labels, card, scores, costs, facts, _lost(group, about))
+    costs = {k: _largest(costly.values(), k) if known.alike or k not in _SPEEDS else None for k in _MEASURED}
+    costs |= _money(known, (str(labels["model"]), card), costly.values(), timed, rate)
+    records = {t: known.sweep.records[known.keys[cid, t]] for t in good}
+    scores = {t: _main_scores(t, record) for t, record in records.items()}
+    condensed = {
+        t: np.asarray(record.arrays[_CONDENSED], dtype=np.float64)
+        for t, record in records.items()
+        if record.values["main"] == "ndcg_at_10" and _CONDENSED in record.arrays
+    }
+    return Candidate(cid, called(labels), labels, card, scores, costs, facts, _lost(group, about), condensed)
 
 
+def _rate(timed: Sequence[Row]) -> float | None:
+    """Documents a second at the best batch size of each eval set, of the slowest set."""
+    best: dict[str, float] = {}
+    for row in timed:
+        best[row["task"]] = max(best.get(row["task"], 0.0), row["docs_per_s"])
+    return min(best.values(), default=None)
+
+
+def _money(
+    known: _Known, of: tuple[str, Mapping[str, Any]], good: Iterable[Row], timed: Sequence[Row], rate: float | None
+) -> dict[str, float | None]:
+    """Prices and costs per million. of: the model and its card; timed: rows with a rate of indexing."""
+    price, hour = token_price(known.prices, *of), known.prices["machine_per_hour"]
+    lengths = [row["tokens_per_s"] / row["docs_per_s"] for row in timed if row["tokens_per_s"] is not None]
+    typical = _largest(good, "query_p50_ms") if known.alike else None
+    return {
+        "price_per_million_tokens": price,
+        "cost_per_million_docs": per_million_docs(price, hour, rate, max(lengths, default=None)),
+        "cost_per_million_queries": per_million_queries(price, hour, typical),
+    }
+
+
+_CONDENSED = "ndcg_condensed_at_10"
+_SPEEDS = ("query_p95_ms", "query_p95_ms_upper")
 _MEASURED = ("bytes_per_doc", "index_bytes", "query_p95_ms", "query_p95_ms_upper")
 
 
@@ -121,14 +170,32 @@ def _lost(group: Sequence[Row], about: Mapping[str, Any]) -> str:
     return f"no result on {', '.join(absent)}" if absent else ""
 
 
+def chosen_by(found: Sequence[Candidate], name: str, sweep: str) -> Candidate:
+    """The candidate with this id or label, else the only one whose label begins so (`model/pooling/...`).
+
+    HarnessError, with the labels there are, where none or several fit.
+    """
+    exact = [c for c in found if c.id == name or (named_by(name, c.label) and named_by(c.label, name))]
+    fits = exact or [c for c in found if named_by(name, c.label)]
+    if len(fits) == 1:
+        return fits[0]
+    if not fits:
+        known = {label for c in found for label in (c.label, c.label.partition(" · ")[0])}
+        raise HarnessError(f"{sweep} has no candidate {name!r}. {did_you_mean(name, known)}")
+    listed = "; ".join(f"{c.label} ({c.id})" for c in fits[:10]) + (" ..." if len(fits) > 10 else "")
+    raise HarnessError(f"{name!r} fits {len(fits)} candidates of {sweep}; say more of its label, or its id: {listed}")
+
+
 def candidate_of(row: Mapping[str, Any]) -> str:
     """The row's candidate id; a combination that could not be planned has its label for one."""
     return str(row["candidate_id"] or f"unplanned {called(row)}")
 
 
-def _main_scores(sweep: Sweep, key: str) -> Doubles:
-    record = sweep.records[key]
-    return np.asarray(record.arrays[record.values["main"]], dtype=np.float64)
+def _main_scores(task: str, record: Record) -> Doubles:
+    main = str(record.values.get("main"))
+    if main not in record.arrays:
+        raise HarnessError(f"{task}: record {record.key} holds no scores by its main metric, {main}; run it again")
+    return np.asarray(record.arrays[main], dtype=np.float64)
 
 
 def _largest(good: Any, key: str) -> float | None:

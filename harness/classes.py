@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.cases import at
 from harness.columns import Want, Wants, names_in, text_of, value_of
+from harness.complaints import Broken, complain
 from harness.duplicates import folded
 from harness.reading import Row, Table
-from harness.types import HarnessError, Ints, Note, Texts
+from harness.types import Ints, Note, Texts
 
 TEXTS: Wants = {"text": Want(("text",), ("text",)), "label": Want(("label",), ("label", "labels"))}
 
@@ -30,10 +32,13 @@ def labelled(table: Table, columns: Mapping[str, str]) -> list[Labelled]:
     names = names_in(table, TEXTS, columns)
     found = []
     for row in table.rows:
-        labels = _labels(value_of(row, "label", names, TEXTS), row)
-        found.append(Labelled(text_of(row, "text", names, TEXTS), labels, row.place))
+        try:
+            labels = _labels(value_of(row, "label", names, TEXTS), row)
+            found.append(Labelled(text_of(row, "text", names, TEXTS), labels, row.place))
+        except Broken as error:
+            complain(error)
     if not found:
-        raise HarnessError(f"{table.where} is empty: expected at least one text with its label.")
+        raise Broken(f"{table.where} is empty: expected at least one text with its label.", "empty")
     return found
 
 
@@ -41,7 +46,8 @@ def _labels(value: Any, row: Row) -> tuple[str, ...]:
     levels = _listed(value) if isinstance(value, str) else value
     found = tuple(levels) if isinstance(levels, list | tuple) else (levels,)
     if not found or any(isinstance(one, bool) or not isinstance(one, str | int) or one == "" for one in found):
-        raise HarnessError(f"{row.place} has the label {value!r:.60}; expected text, an integer or a list of them.")
+        line = f"{row.place} has the label {value!r:.60}; expected text, an integer or a list of them."
+        raise Broken(line, "bad-label")
     return tuple(map(str, found))
 
 
@@ -67,7 +73,7 @@ def check_several(labels: Iterable[str], where: str) -> None:
     names = set(labels)
     if len(names) < 2:
         only = next(iter(names), "")
-        raise HarnessError(f'{where}: every text has the label "{only:.40}"; expected at least two labels.')
+        raise Broken(f'{where}: every text has the label "{only:.40}"; expected at least two labels.', "one-label")
 
 
 def named(names: Sequence[str]) -> str:
@@ -85,7 +91,8 @@ def lookalikes(labels: Iterable[str]) -> list[Note]:
         return []
     message = f"{len(twins)} labels are spelt in more than one way, such as {named(twins[0])}"
     fix = "Spell them alike, if they are the same."
-    return [Note("label-spelling", "warning", "", message, "each spelling counts as its own class", fix, len(twins))]
+    effect = f"{len(twins)} of {len(spellings)} labels are split, each spelling a class of its own"
+    return [Note("label-spelling", "warning", "", message, effect, fix, len(twins), named(twins[0]))]
 
 
 def empty_texts(texts: Texts, what: str) -> list[Note]:
@@ -94,8 +101,9 @@ def empty_texts(texts: Texts, what: str) -> list[Note]:
     if not empty:
         return []
     message = f"{len(empty)} of {len(texts)} {what} are empty, such as {texts.ids[empty[0]]}"
-    effect = "they all have one vector, which says nothing of their labels"
-    return [Note("empty-texts", "warning", "", message, effect, "Fill in the text, or remove them.", len(empty))]
+    effect = f"{len(empty) / len(texts):.1%} of them have one vector, which says nothing of their labels"
+    note = Note("empty-texts", "warning", "", message, effect, "Fill in the text, or remove them.", len(empty))
+    return [at(note, texts, empty[0])]
 
 
 def repeated(texts: Texts, labels: Sequence[Any]) -> tuple[list[list[int]], list[list[int]]]:
@@ -114,8 +122,8 @@ def duplicates(texts: Texts, alike: Sequence[Sequence[int]], what: str) -> list[
     if not count:
         return []
     message = f"{count} of {len(texts)} {what} repeat another with the same label, such as {texts.ids[alike[0][1]]}"
-    effect = "they count more than once, and intervals come out too narrow"
-    return [Note("duplicate-texts", "warning", "", message, effect, "Keep one of each.", count)]
+    effect = f"{count / len(texts):.1%} count again, so intervals come out too narrow"
+    return [at(Note("duplicate-texts", "warning", "", message, effect, "Keep one of each.", count), texts, alike[0][1])]
 
 
 def singles(labels: Iterable[str], fewer: int = 2) -> list[str]:

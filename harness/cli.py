@@ -77,7 +77,7 @@ def _run(words: list[str]) -> int:
     check_place(Path(config["reports_dir"]), "reports_dir")
     with _watch(plain) as watch:
         outcome = run_sweep(jobs, f"harness run {shlex.join(words)}".strip(), watch)
-    sweep, decision, paths = _report(outcome.folder, Path(config["reports_dir"]))
+    sweep, decision, paths = _report(outcome.folder, outcome.folder.parent, Path(config["reports_dir"]))
     from harness.published import read_published
     from harness.terminal import summary
 
@@ -111,37 +111,51 @@ def _report_command(words: list[str]) -> int:
     args = parser.parse_args(words)
     from harness.table import find_sweep
 
-    folder = find_sweep(args.sweep, Path(args.results_dir))
+    results = Path(args.results_dir)
     out = Path(args.output) if args.output else None
-    *_, paths = _report(folder, Path(args.reports_dir), out)
+    *_, paths = _report(find_sweep(args.sweep, results), results, Path(args.reports_dir), out)
     _show("\n".join(str(p) for p in paths))
     return 0
 
 
 def _decide_command(words: list[str]) -> int:
-    """decide again, without running anything: harness decide [SWEEP] [policy=NAME] [policy.margin=0.01 ...]"""
+    """decide again, or accept: harness decide [SWEEP] [policy=NAME] [policy.margin=0.01 ...] [--accept --by NAME]"""
     overrides = [w for w in words if "=" in w and not w.startswith("-")]
     parser = options.parser_of("decide", _decide_command)
     parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
     parser.add_argument("--json", action="store_true", help="print decision.json")
+    parser.add_argument("--accept", action="store_true", help="accept what is decided; page and record say so")
+    parser.add_argument("--by", metavar="NAME", help="who accepts")
+    parser.add_argument("--supersedes", metavar="SWEEP", help="whose accepted decision this one replaces")
     options.sweep_folders(parser)
     args = parser.parse_args([w for w in words if w not in overrides])
+    if not args.accept and (args.by is not None or args.supersedes is not None):
+        raise HarnessError("decide: --by and --supersedes go with --accept")
+    from harness.acceptance import accept, departure, said, with_state
     from harness.decide import DECIDED, decide
+    from harness.overrides import asked_policy
     from harness.policy import read_policy
     from harness.table import find_sweep, read_sweep
     from harness.terminal import decision_text, label_in
 
-    sweep = read_sweep(find_sweep(args.sweep, Path(args.results_dir)))
-    if other := [w for w in overrides if not w.startswith("policy")]:
-        raise HarnessError(f"decide takes policy=... overrides only, not {other[0]}; for another sweep use harness run")
+    results = Path(args.results_dir)
+    sweep = read_sweep(find_sweep(args.sweep, results))
     before = sweep.manifest["policy"]
-    decision = decide(sweep, read_policy(_policy_node(overrides, before)))
-    _show(json.dumps(decision, indent=1) if args.json else decision_text(decision))
+    policy = asked_policy(overrides, before, "decide")
+    if args.accept:
+        accept(sweep, policy, args.by, find_sweep(args.supersedes, results) if args.supersedes else None)
+        sweep, decision, paths = _report(sweep.folder, results, Path(args.reports_dir))
+        _show(json.dumps(decision, indent=1) if args.json else "\n".join([said(sweep, decision), *map(str, paths)]))
+        return 0
+    decision = with_state(sweep, decide(sweep, read_policy(policy)))
+    _show(json.dumps(decision, indent=1) if args.json else f"{decision_text(decision)}\n{said(sweep, decision)}")
+    if line := departure(sweep, decision):
+        _say(line)
     if decision["status"] != DECIDED:
         return NO_DECISION
     old = decide(sweep, read_policy(before)) if overrides else decision
     if old["pick"] in (None, decision["pick"]):
-        return 0
+        return CHANGED if line else 0
     _say(f"Under the sweep's own policy the pick is {label_in(old, old['pick'])}. Page and record stay as they are.")
     return CHANGED
 
@@ -210,25 +224,33 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 }  # fmt: skip
 
 
-def _report(folder: Path, reports: Path, out: Path | None = None) -> tuple[Any, dict[str, Any], list[Path]]:
-    """The sweep as read, its decision under its own policy, and the files written."""
+def _report(
+    folder: Path, results: Path, reports: Path, out: Path | None = None
+) -> tuple[Any, dict[str, Any], list[Path]]:
+    """The sweep as read, its decision under its own policy, and the files written.
+
+    An accepted decision is kept as a copy that no later record replaces. The overview of all sweeps is written anew
+    where the page goes to the reports' folder.
+    """
+    from harness.acceptance import ACCEPTED, with_state
     from harness.decide import decide
+    from harness.overview import write_overview
     from harness.policy import read_policy
-    from harness.report import write_report
+    from harness.report import heavy, write_report
+    from harness.store import write_atomically
     from harness.table import read_sweep
 
     sweep = read_sweep(folder)
-    decision = decide(sweep, read_policy(sweep.manifest["policy"]))
+    decision = with_state(sweep, decide(sweep, read_policy(sweep.manifest["policy"])))
     page = write_report(sweep, decision, out or reports / folder.name)
-    return sweep, decision, [page, page.with_name("decision.md"), page.with_name("decision.json")]
-
-
-def _policy_node(overrides: list[str], before: Any) -> Any:
-    """The sweep's own policy with the values given; `policy=NAME` takes that policy instead."""
-    from harness.launch import compose
-    from harness.policy import overridden
-
-    return overridden(before, overrides, compose(overrides)[0].config["policy"]) if overrides else before
+    if line := heavy(page):
+        _say(line)
+    record = page.with_name("decision.md")
+    if decision["state"] == ACCEPTED:
+        write_atomically(page.with_name(f"decision-{decision['id']}.md"), record.read_bytes())
+    if out is None:
+        write_overview(results, reports)
+    return sweep, decision, [page, record, page.with_name("decision.json")]
 
 
 def _show(text: str) -> None:

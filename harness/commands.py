@@ -62,18 +62,22 @@ def validate(words: list[str]) -> Answer:
     parser.add_argument("evalset", help="task name, manifest (.yaml), or a folder, file or zip of data")
     parser.add_argument("--type", default="", help="task type of data without a manifest (retrieval)")
     parser.add_argument("--json", action="store_true", help="findings as JSON")
+    parser.add_argument("--fix", metavar="OUT", default="", help="write a cleaned copy and a list of changes there")
     args = parser.parse_args(words)
     from harness.launch import shipped
+    from harness.repair import repair
     from harness.terminal import findings
-    from harness.validate import opened, unchecked
-    from harness.validate import validate as found_in
+    from harness.validate import inspected
 
-    evalset = opened(args.evalset, args.type, [shipped("tasks"), Path.cwd() / "tasks"])
-    notes, left = found_in(evalset), unchecked(evalset)
-    code = USAGE if any(n.level == "error" for n in notes) else FINE
+    folders = [shipped("tasks"), Path.cwd() / "tasks"]
+    if args.fix:
+        return Answer(repair(args.evalset, args.type, folders, Path(args.fix)))
+    head, name, found = inspected(args.evalset, args.type, folders)
+    code = USAGE if found.level == "error" else FINE
     if args.json:
-        return Answer(json.dumps({"findings": [n._asdict() for n in notes], "unchecked": left}, indent=1), code)
-    return Answer(findings(evalset, notes, left), code)
+        told = {"evalset": name, "level": found.level, "findings": [n._asdict() for n in found.notes]}
+        return Answer(json.dumps({**told, "unchecked": list(found.unchecked)}, indent=1), code)
+    return Answer(findings(head, found.notes, found.unchecked), code)
 
 
 def init(words: list[str]) -> Answer:

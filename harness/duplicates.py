@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
+
+import numpy as np
+
+from harness.types import Ints
 
 SHINGLE = 3
 # More words than this in all, and an even sample of the texts is compared.
@@ -24,17 +28,31 @@ def near_duplicates(texts: Sequence[str], most_words: int = MOST_WORDS) -> tuple
     """
     words = sum(text.count(" ") + 1 for text in texts)
     chosen = range(0, len(texts), max(1, -(-words // most_words)))
-    shingles = {i: _shingles(texts[i]) for i in chosen}
-    often = Counter(shingle for own in shingles.values() for shingle in own)
-    index: dict[str, list[int]] = defaultdict(list)
+    shingles = _ranked([texts[i] for i in chosen])
+    index: dict[int, list[int]] = defaultdict(list)
     pairs: list[tuple[int, int]] = []
-    for i, own in shingles.items():
-        prefix = sorted(own, key=lambda s: (often[s], s))[: len(own) // 5 + 1]
-        near = {j for shingle in prefix for j in index[shingle]}
-        pairs += [(j, i) for j in near if texts[i] != texts[j] and _alike(own, shingles[j])]
+    for own, i in zip(shingles, chosen, strict=True):
+        prefix = own[: len(own) // 5 + 1].tolist()
+        near = {place for shingle in prefix for place in index[shingle]}
+        pairs += [
+            (chosen[place], i) for place in near if _alike(own, shingles[place]) and texts[i] != texts[chosen[place]]
+        ]
         for shingle in prefix:
-            index[shingle].append(i)
+            index[shingle].append(chosen.index(i))
     return sorted(pairs), len(chosen)
+
+
+def _ranked(texts: Sequence[str]) -> list[Ints]:
+    """int32 [s] for each text: its distinct word triples as numbers, those that fewer texts have first, sorted."""
+    numbers: dict[str, int] = {}
+    rows = [
+        np.fromiter({numbers.setdefault(one, len(numbers)) for one in _shingles(text)}, dtype=np.int32)
+        for text in texts
+    ]
+    often = np.bincount(np.concatenate(rows), minlength=len(numbers)) if rows else np.empty(0)
+    rank = np.empty(len(numbers), dtype=np.int32)
+    rank[np.argsort(often, kind="stable")] = np.arange(len(numbers), dtype=np.int32)
+    return [np.sort(rank[row]) for row in rows]
 
 
 def _shingles(text: str) -> set[str]:
@@ -42,7 +60,7 @@ def _shingles(text: str) -> set[str]:
     return {" ".join(words[i : i + SHINGLE]) for i in range(len(words) - SHINGLE + 1)}
 
 
-def _alike(one: set[str], other: set[str]) -> bool:
+def _alike(one: Ints, other: Ints) -> bool:
     """Jaccard similarity of at least 4/5, in integers so that no rounding decides."""
-    shared = len(one & other)
+    shared = len(np.intersect1d(one, other, assume_unique=True))
     return 5 * shared >= 4 * (len(one) + len(other) - shared)

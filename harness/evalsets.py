@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from harness.archives import beir_folder, in_archive
+from harness.complaints import renamed
 from harness.judgements import positions, resolved
 from harness.manifests import Manifest, checked
 from harness.parts import available, did_you_mean, find
@@ -164,7 +165,10 @@ def _named(folder: Path, path: Path, cache: Path) -> Iterator[None]:
     except HarnessError as error:
         if folder == path:
             raise
-        raise type(error)(_as_given(str(error), folder, path, cache)) from error
+        error.args = (_as_given(str(error), folder, path, cache),)
+        raise
+    finally:
+        renamed(lambda line: _as_given(line, folder, path, cache))
 
 
 def _as_given(text: str, folder: Path, path: Path, cache: Path) -> str:
@@ -231,7 +235,7 @@ def _exclude_self(raw: RawSet, wanted: bool | None) -> tuple[bool, list[Note]]:
         f'{len(shared)} queries have the id of a document, such as "{name}"; {alike} of them have its text. '
         f"exclude_self is {str(decided).lower()} ({'decided from this' if wanted is None else 'set in the manifest'})"
     )
-    effect = "a query never retrieves the document of its own id" if decided else "equal ids mean nothing"
+    effect = "a query never retrieves the document of its own id" if decided else "none: equal ids mean nothing"
     return decided, [Note("exclude-self", "info", "", message, effect, "Set exclude_self to change it.", len(shared))]
 
 

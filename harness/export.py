@@ -21,7 +21,7 @@ from harness.terminal import guarded, write_table
 from harness.types import HarnessError, Record, Unwritable
 from harness.wording import called, counted
 
-_NO_METRIC = ("query_ids", "top")
+_NO_METRIC = ("query_ids", "top", "unscored_ids", "unscored_top")
 # What mteb calls a score, among the facts of a record.
 _METRIC = re.compile(
     r"((cosine|dot|euclidean|manhattan|similarity|max)_)?"

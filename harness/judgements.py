@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
+from harness.complaints import Broken, complain
 from harness.parts import did_you_mean
-from harness.types import HarnessError, Note, Qrels, RawSet, Texts
+from harness.types import Judgement, Note, Qrels, RawSet, Texts
 
 
 def resolved(raw: RawSet) -> tuple[Qrels, list[Note]]:
     """Judgements as positions; -1 where the corpus lacks the document. An unknown query is a HarnessError."""
     queries, documents = positions(raw.queries), positions(raw.documents)
-    for one in raw.judgements:
-        if one.query_id not in queries:
-            raise HarnessError(
-                f'{one.place} judges a document for query "{one.query_id}", which is not among the '
-                f"{len(queries)} queries. {did_you_mean(one.query_id, queries) if len(queries) < 1000 else ''}".rstrip()
-                + " Add the query or remove the line."
-            )
-    table = [(queries[j.query_id], documents.get(j.document_id, -1), j.grade) for j in raw.judgements]
+    known = [one for one in raw.judgements if one.query_id in queries or _unknown(one, queries)]
+    table = [(queries[j.query_id], documents.get(j.document_id, -1), j.grade) for j in known]
     query, document, grade = np.array(table, dtype=np.int32).reshape(-1, 3).T.copy()
-    dangling = [j for j in raw.judgements if j.document_id not in documents]
+    dangling = [j for j in known if j.document_id not in documents]
     notes = []
     if dangling:
         named = ", ".join(dict.fromkeys(f'"{j.document_id}"' for j in dangling[:3]))
         message = f"{len(dangling)} judgements name documents that the corpus lacks, such as {named}"
         fix = "Add the documents to the corpus, or remove the judgements."
-        notes.append(Note("dangling-judgements", "warning", dangling[0].place, message, fix=fix, count=len(dangling)))
+        first = f'query "{dangling[0].query_id}", document "{dangling[0].document_id}", grade {dangling[0].grade}'
+        place = dangling[0].place
+        notes.append(Note("dangling-judgements", "warning", place, message, "", fix, len(dangling), first))
     if (grade > 0).any() and not ((grade > 0) & (document >= 0)).any():
-        raise HarnessError(
-            f"{raw.judgements[0].place}: no relevant document is in the corpus (first judged: "
-            f'"{raw.judgements[0].document_id}", first in the corpus: "{raw.documents.ids[0]}"). The ids do not match.'
-        )
+        line = f"{raw.judgements[0].place}: no relevant document is in the corpus (first judged: "
+        line += f'"{raw.judgements[0].document_id}", first in the corpus: "{raw.documents.ids[0]}"). '
+        raise Broken(f"{line}The ids do not match.", "ids-differ")
     return Qrels(query, document, grade), notes + _without_relevant(raw.queries, query[grade > 0])
+
+
+def _unknown(one: Judgement, queries: Collection[str]) -> bool:
+    """A complaint about a judgement of no query; False where it is left out."""
+    near = f" {did_you_mean(one.query_id, queries)}".rstrip() if len(queries) < 1000 else ""
+    line = f'{one.place} judges a document for query "{one.query_id}", which is not among the {len(queries)} queries.'
+    complain(Broken(f"{line}{near} Add the query or remove the line.", "unknown-query"))
+    return False
 
 
 def positions(texts: Texts) -> dict[str, int]:
@@ -45,7 +49,8 @@ def positions(texts: Texts) -> dict[str, int]:
 def _without_relevant(queries: Texts, answered: Iterable[int]) -> list[Note]:
     left = np.setdiff1d(np.arange(len(queries)), np.asarray(answered))
     if left.size == len(queries):
-        raise HarnessError("no query has a relevant document: no judgement has a grade above 0. Check the grades.")
+        line = "no query has a relevant document: no judgement has a grade above 0. Check the grades."
+        raise Broken(line, "no-relevant")
     if not left.size:
         return []
     named = ", ".join(f'"{queries.ids[i]}"' for i in left[:3])

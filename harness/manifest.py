@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.health import health
 from harness.launch import Job
 from harness.plan import Plan, Variant, sweep_name
 from harness.policy import read_policy
 from harness.store import read_json, write_json
 from harness.superseded import comparable, retired, said, superseded
 from harness.timing import machine
-from harness.types import EvalSet, HarnessError
+from harness.types import EvalSet, HarnessError, Note
 
 FILE = "sweep.json"
+_MOVING = {"command": "", "spaces": []}  # what the same sweep may say otherwise; spaces are known at its end
 
 
 def manifest_of(plan: Plan, jobs: Sequence[Job], evalsets: Mapping[str, EvalSet], command: str) -> dict[str, Any]:
@@ -31,12 +33,14 @@ def manifest_of(plan: Plan, jobs: Sequence[Job], evalsets: Mapping[str, EvalSet]
         "command": command,
         "harness": __version__,
         "policy": config["policy"],
-        "evalsets": {name: _about(evalset) for name, evalset in evalsets.items()},
+        "evalsets": {name: _about(evalset, config) for name, evalset in evalsets.items()},
         "unplanned": failures,
         "excluded": plan.excluded,
         "merged": plan.merged,
         "machine": machine(),
         "timing": dict(config["timing"]),
+        "report": dict(config["report"]),
+        "spaces": [],
     }
 
 
@@ -54,7 +58,7 @@ def variant_entry(variant: Variant, quality: str, timings: Mapping[str, str]) ->
     }
 
 
-def _about(evalset: EvalSet) -> dict[str, Any]:
+def _about(evalset: EvalSet, config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "sha256": evalset.sha256,
         "type": evalset.type,
@@ -73,8 +77,14 @@ def _about(evalset: EvalSet) -> dict[str, Any]:
         "sample": evalset.sample,
         "prompts": dict(evalset.prompts),
         "instruction": evalset.instruction,
-        "notes": [dict(n._asdict()) for n in evalset.notes],
+        "notes": [dict(note._asdict()) for note in _notes(evalset, config)],
     }
+
+
+def _notes(evalset: EvalSet, config: Mapping[str, Any]) -> list[Note]:
+    """The data doctor's findings; without examples, which are texts, where pages may show none."""
+    found = health(evalset, Path(config["store_dir"]) / "doctor")
+    return [n if config["report"]["query_text"] == "full" else n._replace(example="") for n in found]
 
 
 def _hub(evalset: EvalSet) -> str:
@@ -115,7 +125,7 @@ def write_manifest(folder: Path, manifest: dict[str, Any], say: Callable[[str], 
         changed = now
     dated = manifest | {"created": before.get("created", now), "policy_changed": changed}
     dated |= {"superseded": gone, "retired": former}
-    same = before and {**before, "command": ""} == {**dated, "command": ""}
+    same = before and {**before, **_MOVING} == {**dated, **_MOVING}
     write_json(path, dated | ({"command": before["command"]} if same else {}))
 
 

@@ -1,11 +1,11 @@
-"""A decision in sentences: the outcome, the strongest caveats, what was not measured."""
+"""A decision in sentences: the outcome, what was not measured, what follows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from harness.wording import enumerated, item, limit, metric, number, plural, scored, searched, set_name, size, whole
+from harness.wording import counted, item, limit, metric, number, percent, plural, searched, set_name, size
 
 Entry = Mapping[str, Any]
 
@@ -17,38 +17,60 @@ def sentence(decision: Mapping[str, Any]) -> str:
     reference, pick = by_id.get(decision["reference"]), by_id.get(decision["pick"])
     if reference is None or decision["status"] == "sub-sampled":
         return _nothing(decision)
+    if decision["holes"]:
+        return _uneven(decision)
     if pick is None:
         soonest = _soonest(decision)
         return (
-            f"Insufficient evidence: {reference['label']} scores best ({name} {reference['score']:.3f}), and of no "
-            f"cheaper candidate is it shown, or ruled out, that it comes within {margin:g} of it. "
+            f"Insufficient evidence: {reference['label']} {_role(decision)} ({name} {reference['score']:.3f}), and no "
+            f"cheaper candidate is proven within {margin:g} of it, though not all are ruled out. "
             + (
-                f"{soonest['queries_to_settle']} {_items(decision)} or more would settle it for {soonest['label']}."
+                f"{_needed(decision, soonest)} would settle it for {soonest['label']}."
                 if soonest
                 else f"From so few {_items(decision)} it cannot be said how many it takes."
             )
         )
     if decision["status"] == "incomplete":
-        return (
-            f"Only provisional, {pick['label']}: {decision['funnel']['unfinished']} of "
-            f"{decision['funnel']['candidates']} candidates have no result yet. Run the same command again to finish."
-        )
-    if decision["status"] == "labels favour one engine":
-        return (
-            f"Only provisional, {pick['label']}: the labels favour one engine. Of the documents that candidates in "
-            "question show first, far fewer are judged for some than for others. Judge those, then decide again."
-        )
+        left = unfinished(decision["funnel"])
+        return f"Only provisional, {pick['label']}: {left}. Run the same command again to finish."
     if pick is reference:
         return f"Use {pick['label']}: {_alone(decision, pick)}"
     cost, unit = limit(decision["policy"]["order"][0]), _unit(decision)
     return (
         f"Use {pick['label']}: the cheapest by {cost} of those proven within {margin:g}{unit} of "
         f"{reference['label']}; difference {pick['difference']:+.4f}, at worst {pick['lower']:+.4f} "
-        f"({decision['policy']['confidence']:.0%}, all comparisons at once)."
+        f"({100 * decision['policy']['confidence']:g} %, all comparisons at once)."
     )
 
 
-def _sampled(decision: Mapping[str, Any]) -> str:
+def _uneven(decision: Mapping[str, Any]) -> str:
+    """Why labels that favour one engine are no ground for a pick, with both scorings."""
+    holes = decision["holes"]
+    picked, then = holes["as_scored"], holes["condensed"]
+    other = f"; over judged documents alone, {'it too' if then == picked else then}" if then else ""
+    return (
+        "No decision is made: the labels favour one engine. Of the ten documents shown first, "
+        f"{percent(holes['high'])} are judged for {holes['high_label']}, {percent(holes['low'])} for "
+        f"{holes['low_label']}. With the rest counted as misses, {picked} would be picked{other}. "
+        "Judge what is missing (harness pool), then decide again."
+    )
+
+
+def unfinished(funnel: Mapping[str, int]) -> str:
+    """How many candidates have no result yet."""
+    return f"{of_all(funnel, 'unfinished')} {'has' if funnel['unfinished'] == 1 else 'have'} no result yet"
+
+
+def of_all(funnel: Mapping[str, int], key: str) -> str:
+    """`2 of 5 candidates`, of those that the funnel counts under a key."""
+    return f"{funnel[key]} of {counted(funnel['candidates'], 'candidate')}"
+
+
+def _role(decision: Mapping[str, Any]) -> str:
+    return "scores best" if decision["policy"]["reference"] == "best" else "is the reference"
+
+
+def sampled(decision: Mapping[str, Any]) -> str:
     """The eval sets that are sub-sampled, with what was kept; empty where none is."""
     return ", ".join(set_name(name, e["sample"]) for name, e in decision["evalsets"].items() if e["sample"])
 
@@ -59,19 +81,21 @@ def _alone(decision: Mapping[str, Any], pick: Entry) -> str:
     if not others:
         return "it is the only candidate with a result that meets the limits; nothing was compared."
     margin = decision["policy"]["margin"]
-    role = "it scores best" if decision["policy"]["reference"] == "best" else "it is the reference"
     guard = " and safe on every guarded set" if any(e["guard"] for e in decision["evalsets"].values()) else ""
-    first = f"{role}, and nothing cheaper is proven within {margin:g}{_unit(decision)} of it{guard}."
+    first = f"it {_role(decision)}, and nothing cheaper is proven within {margin:g}{_unit(decision)} of it{guard}."
     soonest = _soonest(decision)
     if soonest is None:
         return first
-    needed = f"{soonest['queries_to_settle']} {_items(decision)} or more"
-    return f"{first} {soonest['label']} stays open; {needed} would settle it."
+    return f"{first} {soonest['label']} stays open; {_needed(decision, soonest)} would settle it."
 
 
 def _unit(decision: Mapping[str, Any]) -> str:
     """The metric that a margin is in, none where the score is a mean of several."""
     return "" if decision["metric"] == "main_score" else f" {metric(decision['metric'])}"
+
+
+def _needed(decision: Mapping[str, Any], entry: Entry) -> str:
+    return f"{counted(entry['queries_to_settle'], item(decision['evalsets']))} or more"
 
 
 def _items(decision: Mapping[str, Any]) -> str:
@@ -88,7 +112,7 @@ def _soonest(decision: Mapping[str, Any]) -> Entry | None:
 def _nothing(decision: Mapping[str, Any]) -> str:
     if decision["status"] == "sub-sampled":
         return (
-            f"No decision is made: a run on {_sampled(decision)} is a smoke test, not an evaluation. Run again without "
+            f"No decision is made: a run on {sampled(decision)} is a smoke test, not an evaluation. Run again without "
             "limit_queries and limit_docs, or set policy.allow_sample=true to decide all the same."
         )
     funnel = decision["funnel"]
@@ -97,97 +121,9 @@ def _nothing(decision: Mapping[str, Any]) -> str:
     against = {b for c in decision["candidates"] if c["scores"] for b in c["breaches"]}
     unknown = sorted({b.partition(":")[0] for b in against if ": not known" in b})
     most = f" Not known, so not met: {', '.join(unknown)}." if unknown else ""
-    return f"Nothing meets the limits: none of {funnel['with_result']} candidates passes. No limit was relaxed.{most}"
-
-
-def caveats(decision: Mapping[str, Any]) -> list[str]:
-    """The one to three strongest reasons to hesitate, strongest first."""
-    found = _smoke_test(decision) + _too_small(decision) + _mixed(decision)
-    by_id = {c["id"]: c for c in decision["candidates"]}
-    pick = by_id.get(decision["pick"])
-    funnel = decision["funnel"]
-    if funnel["unfinished"]:
-        found.append(f"{funnel['unfinished']} of {funnel['candidates']} candidates have no result yet.")
-    if decision["status"] == "labels favour one engine":
-        found.append(
-            "The labels favour one engine: judged@10 of the candidates in question differs by more than 0.10. "
-            "The table compares their scores with those over judged documents only (condensed)."
-        )
-    if decision["reference_lost"]:
-        found.append(
-            f"The named reference {decision['reference_lost']} has no result or meets not every limit; "
-            "candidates are compared with the best that passes instead."
-        )
-    if decision["policy_changed"]:
-        when = "in this call" if decision["policy_changed"] == "now" else f"on {decision['policy_changed']}"
-        found.append(
-            f"The policy was changed {when}, after results existed: a rule chosen with scores in view proves less."
-        )
-    if funnel["failed"]:
-        found.append(f"{funnel['failed']} of {funnel['candidates']} candidates failed and take no part.")
-    if funnel["inapplicable"]:
-        does, takes = ("does", "takes") if funnel["inapplicable"] == 1 else ("do", "take")
-        found.append(
-            f"{funnel['inapplicable']} of {funnel['candidates']} candidates {does} not apply to every category of the "
-            f"sweep and {takes} no part."
-        )
-    if pick:
-        found += _unsure(decision, pick)
-    synthetic = [t for t, e in decision["evalsets"].items() if e["label_source"] in ("synthetic", "unknown")]
-    if synthetic:
-        sources = ", ".join(f"{t}: {decision['evalsets'][t]['label_source']}" for t in synthetic)
-        found.append(
-            f"Scores are no better than the labels ({sources}); judge a sample yourselves, and say in the manifest "
-            "where the labels come from (label_source)."
-        )
-    return found[:3]
-
-
-def _unsure(decision: Mapping[str, Any], pick: Entry) -> list[str]:
-    """What speaks against the pick itself: other picks from other items, warnings, too little data."""
-    found, margin, items = [], decision["policy"]["margin"], decision["evalsets"]
-    if (share := next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), 0.0)) < 0.80:
-        other = next((s for s in decision["same_pick"] if s["id"] != pick["id"]), None)
-        runner = f"; {other['label']} in {other['share']:.0%}" if other else ""
-        found.append(f"The same pick comes out in only {share:.0%} of {item(items)} resamples{runner}.")
-    found += [f"{pick['label']}: {w}." for w in pick["warnings"]]
-    detectable = max(c["detectable"] for c in decision["candidates"] if c["difference"] is not None)
-    if detectable > 2 * margin:
-        found.append(
-            f"Few {plural(item(items))}: between unlike candidates this data shows only differences of "
-            f"{detectable:.3f} or more; the margin is {margin:g}."
-        )
-    return found
-
-
-def _smoke_test(decision: Mapping[str, Any]) -> list[str]:
-    effect = "Fewer documents make search easier, so scores come out too high; fewer queries prove less."
-    if not any(searched(about["type"]) for about in decision["evalsets"].values()):
-        effect = "Fewer items prove less, and the score of some may lie far from that of all."
-    samples = _sampled(decision)
-    return [f"A smoke test, not an evaluation: {samples}. {effect}"] if samples else []
-
-
-def _too_small(decision: Mapping[str, Any]) -> list[str]:
-    """The eval sets that keep every interval from being given."""
-    sets = {name: decision["evalsets"][name] for name in decision["too_small"]}
-    if not sets or decision["reference"] is None:
-        return []
-    sizes = [f"{name} has {scored({name: about})}" for name, about in sets.items()]
-    return [f"No interval can be given, so nothing is shown to be close: {enumerated(sizes)}; at least 30 are needed."]
-
-
-def _mixed(decision: Mapping[str, Any]) -> list[str]:
-    """That the score is a mean of unlike metrics, where it is."""
-    sets: dict[str, list[str]] = {}
-    for name, about in decision["evalsets"].items():
-        if about["main"]:
-            sets.setdefault(metric(about["main"]), []).append(name)
-    if len(sets) < 2:
-        return []
-    named = [f"{name} ({', '.join(on) if len(on) < 4 else f'{len(on)} eval sets'})" for name, on in sets.items()]
-    margin = f"the margin of {decision['policy']['margin']:g} is read in each metric's own units"
-    return [f"The score is the weighted mean of {enumerated(named)}: {margin}."]
+    one = "the only candidate with a result does not pass"
+    none = one if funnel["with_result"] == 1 else f"none of {counted(funnel['with_result'], 'candidate')} passes"
+    return f"Nothing meets the limits: {none}. No limit was relaxed.{most}"
 
 
 def not_measured(decision: Mapping[str, Any]) -> list[str]:
@@ -201,7 +137,8 @@ def not_measured(decision: Mapping[str, Any]) -> list[str]:
         else "Any search: no eval set of this sweep ranks documents, so latencies are those of encoding alone.",
     ]
     if any(c["costs"]["query_p95_ms"] is None for c in decision["candidates"] if c["difference"] is not None):
-        found.insert(0, "Query latency and throughput of some or all candidates (timing=none, or not yet run).")
+        why = "timed on unlike machines" if len(decision["machines"]) > 1 else "timing=none, or not yet run"
+        found.insert(0, f"Query latency and throughput of some or all candidates ({why}).")
     return found + ([f"Quality and speed on a corpus larger than {max(ranked):,} documents."] if ranked else [])
 
 
@@ -210,22 +147,40 @@ def consequences(decision: Mapping[str, Any]) -> list[str]:
     pick = next((c for c in decision["candidates"] if c["id"] == decision["pick"]), None)
     if decision["status"] == "sub-sampled":
         return ["What runs today stays. A run on the whole eval sets comes first."]
+    kept = "What runs today stays."
+    if decision["holes"]:
+        return [f"{kept} The judgements that are missing come first (harness pool)."]
     if pick is None:
-        kept = "What runs today stays."
         return [f"{kept} More {_items(decision)}, other limits or other candidates are needed before a change."]
     corpora = [about["documents"] for about in decision["evalsets"].values() if searched(about["type"])]
     stored, rate = pick["costs"]["bytes_per_doc"], pick["docs_per_s"]
-    lines = [f"A million documents take {size(stored * 1e6)} of index." if stored else "The index size is not known."]
-    if rate and corpora:
-        corpus, million = _span(max(corpora) / rate), _span(1e6 / rate)
+    things, where = ("documents", "of index") if corpora else ("texts", "as vectors")
+    lines = [f"A million {things} take {size(stored * 1e6)} {where}." if stored else f"{_UNKNOWN[bool(corpora)]}."]
+    vectors = pick["quantization"] != "-"
+    if rate:
+        doing, million = "Re-embedding" if vectors else "Indexing", _span(1e6 / rate)
+        largest = max(corpora, default=0)
+        what = f"the {counted(largest, 'document')} of the largest eval set" if corpora else "a million texts"
+        beside = f", a million such documents about {million}" if corpora else ""
+        taken = _span(largest / rate) if corpora else million
+        lines.append(f"{doing} {what} takes about {taken} on this machine{beside}.")
+    lines += _money(decision, pick, things)
+    if vectors:
         lines.append(
-            f"Re-embedding the {whole(max(corpora))} documents of the largest eval set takes about {corpus} on this "
-            f"machine, a million such documents about {million}."
+            "Vectors of another model, dimension or pooling cannot be mixed with these: a change re-embeds all."
         )
-    return [
-        *lines,
-        "Vectors of another model, dimension or pooling cannot be mixed with these: a change re-embeds all.",
-    ]
+    return lines
+
+
+_UNKNOWN = {True: "The index size is not known", False: "The size of the vectors is not known"}
+
+
+def _money(decision: Mapping[str, Any], pick: Entry, things: str) -> list[str]:
+    """What the price table says of the pick."""
+    currency, costs = decision["policy"]["prices"]["currency"], pick["costs"]
+    named = (("cost_per_million_docs", things), ("cost_per_million_queries", "queries, one after another,"))
+    told = [f"a million {what} cost {number(costs[key])} {currency}" for key, what in named if costs[key] is not None]
+    return [f"By the policy's prices {', '.join(told)}."] if told else []
 
 
 def _span(seconds: float) -> str:

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.cases import at
 from harness.columns import Want, Wants, check_columns, names_in, text_of
+from harness.complaints import Broken, complain
 from harness.reading import Row, Table
 from harness.sampling import drawn, only
 from harness.splits import Content
-from harness.types import EvalSet, HarnessError, Note, Texts
+from harness.types import EvalSet, Note, Texts
 
 FIRST: Wants = {"first": Want(("first",), ("sentence1",)), "second": Want(("second",), ("sentence2",))}
 
@@ -31,13 +33,18 @@ def pairs_of(table: Table, columns: Mapping[str, str], more: Wants) -> Iterator[
     check_columns(columns, [(table, wants)])
     names = names_in(table, wants, columns)
     for row in table.rows:
-        yield Pair(text_of(row, "first", names, wants), text_of(row, "second", names, wants), row), names, wants
+        try:
+            pair = Pair(text_of(row, "first", names, wants), text_of(row, "second", names, wants), row)
+        except Broken as error:
+            complain(error)
+        else:
+            yield pair, names, wants
 
 
 def sides(pairs: Sequence[Pair], targets: Mapping[str, Any], where: str) -> Content:
     """First texts as queries, second ones as documents, named by the number of their row; HarnessError for none."""
     if not pairs:
-        raise HarnessError(f"{where} is empty: expected at least one pair.")
+        raise Broken(f"{where} is empty: expected at least one pair.", "empty")
     ids = tuple(f"pair-{i}" for i in range(1, len(pairs) + 1))
     queries, documents = Texts(ids, tuple(p.first for p in pairs)), Texts(ids, tuple(p.second for p in pairs))
     return Content(documents, queries, targets)
@@ -63,8 +70,9 @@ def pair_findings(evalset: EvalSet, target: str) -> list[Note]:
     found = []
     if empty:
         message = f"{len(empty)} pairs have an empty text, such as {evalset.queries.ids[empty[0]]}"
-        effect = "an empty text has a vector like any other; its similarity means nothing"
-        found.append(Note("empty-pairs", "warning", "", message, effect, "Remove these pairs.", len(empty)))
+        effect = f"{len(empty) / len(pairs):.1%} of the pairs have a similarity that means nothing"
+        note = Note("empty-pairs", "warning", "", message, effect, "Remove these pairs.", len(empty))
+        found.append(at(note, evalset.queries, empty[0]))
     first: dict[tuple[str, ...], int] = {}
     seen = [first.setdefault(tuple(sorted(pair)), i) for i, pair in enumerate(pairs)]
     again = [(i, values[before]) for i, before in enumerate(seen) if before != i]
@@ -81,7 +89,8 @@ def _same(evalset: EvalSet, values: Sequence[float]) -> list[Note]:
     message = f"{len(same)} pairs have the same text twice, such as {evalset.queries.ids[same[0]]}"
     effect = f"every model finds them most alike; {lower} of them are not labelled so, which no model can get right"
     fix = "Remove them: they tell no two models apart."
-    return [Note("equal-texts", "warning" if lower else "info", "", message, effect, fix, len(same))]
+    note = Note("equal-texts", "warning" if lower else "info", "", message, effect, fix, len(same))
+    return [at(note, evalset.queries, same[0])]
 
 
 def _repeats(evalset: EvalSet, again: Sequence[tuple[int, float]], values: Sequence[float]) -> list[Note]:
@@ -91,10 +100,12 @@ def _repeats(evalset: EvalSet, again: Sequence[tuple[int, float]], values: Seque
     found = []
     if unlike:
         message = f"{len(unlike)} pairs repeat another with a different label, such as {evalset.queries.ids[unlike[0]]}"
-        effect = "no similarity can satisfy both"
-        found.append(Note("contradicting-pairs", "warning", "", message, effect, "Keep one of each.", len(unlike)))
+        effect = f"no similarity can satisfy both: {len(unlike) / len(values):.1%} of the pairs cannot all be right"
+        note = Note("contradicting-pairs", "warning", "", message, effect, "Keep one of each.", len(unlike))
+        found.append(at(note, evalset.queries, unlike[0]))
     if alike:
         message = f"{len(alike)} pairs repeat another word for word, such as {evalset.queries.ids[alike[0]]}"
-        effect = "these pairs count more than once, and intervals come out too narrow"
-        found.append(Note("duplicate-pairs", "warning", "", message, effect, "Keep one of each.", len(alike)))
+        effect = f"{len(alike) / len(values):.1%} of the pairs count again, so intervals come out too narrow"
+        note = Note("duplicate-pairs", "warning", "", message, effect, "Keep one of each.", len(alike))
+        found.append(at(note, evalset.queries, alike[0]))
     return found

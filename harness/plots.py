@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from harness.svg import TONES, inline_svg
-from harness.wording import signed
+from harness.svg import TONES, Drawing
+from harness.wording import legible, signed
 
 SERIES = tuple(f"s{i}" for i in range(8))
-_SHAPES = {
-    "float32": ("o", "circle"), "float16": ("^", "triangle"), "bfloat16": ("<", "triangle to the left"),
-    "int8": ("s", "square"), "uint8": ("h", "hexagon"), "int4": ("p", "pentagon"), "binary": ("D", "diamond"),
-    "pq": ("P", "plus"), "opq": ("X", "cross"), "-": ("v", "triangle pointing down"),
-}  # fmt: skip
-_OTHER = ("*", "star")
 _CHARACTER = 6.1  # width of a typical letter at 11 px, for placing labels
 
 
@@ -66,25 +60,9 @@ class Scales(NamedTuple):
     ticks: tuple[float, ...] = ()
 
 
-def shape_of(quantization: str) -> str:
-    """Marker of a quantization; its rescored form, and one with its own parameters, has the same one."""
-    return _SHAPES.get(_method(quantization), _OTHER)[0]
-
-
-def legend(quantizations: Iterable[str]) -> str:
-    """What each mark stands for, of those that these quantizations have: `circle: float32; square: int8`."""
-    methods = {_method(q) for q in quantizations}
-    named = [f"{word}: {'nothing to quantize' if m == '-' else m}" for m, (_, word) in _SHAPES.items() if m in methods]
-    others = sorted(methods - set(_SHAPES))
-    return "; ".join([*named, f"{_OTHER[1]}: {', '.join(others)}"] if others else named)
-
-
-def _method(quantization: str) -> str:
-    return quantization.split("+")[0].split(" ")[0]
-
-
 def shorten(text: str, most: int) -> str:
     """At most `most` characters: without what a pipeline holds in brackets, then cut in the middle."""
+    text = legible(text)
     if len(text) > most:
         text = re.sub(r"(?<=\w)\(.+?\)(?= |$)", "(…)", text)
     if len(text) <= most:
@@ -93,7 +71,7 @@ def shorten(text: str, most: int) -> str:
     return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
 
 
-def forest(name: str, bars: Sequence[Bar], margin: float, about: str, xlabel: str) -> str:
+def forest(name: str, bars: Sequence[Bar], margin: float, about: str, xlabel: str) -> Drawing:
     """Difference from the reference with its interval, one line a candidate; the margin is a shaded band."""
     height = 24 * len(bars) + 66
 
@@ -118,10 +96,10 @@ def forest(name: str, bars: Sequence[Bar], margin: float, about: str, xlabel: st
         _furnish(axes, Scales(xlabel, "", about))
         return tips
 
-    return inline_svg(name, (1080, height), about, draw)
+    return Drawing(name, (1080, height), about, draw)
 
 
-def scatter(name: str, lines: Sequence[Line], scales: Scales, log_y: bool = False) -> str:
+def scatter(name: str, lines: Sequence[Line], scales: Scales, log_y: bool = False) -> Drawing:
     """Points and lines over a logarithmic x; labels are moved apart, and left to the tooltip where there is no room."""
     right = 150 if any(line.end for line in lines) else 24
 
@@ -135,11 +113,11 @@ def scatter(name: str, lines: Sequence[Line], scales: Scales, log_y: bool = Fals
         _limits(axes, [m for line in lines for m in line.marks], scales)
         _furnish(axes, scales)
         figure.canvas.draw()
-        _label_marks(axes, lines)
+        _label_marks(axes, lines, scales.limit)
         _label_ends(axes, [line for line in lines if line.end])
         return tips
 
-    return inline_svg(name, (560, 400), scales.about, draw)
+    return Drawing(name, (560, 400), scales.about, draw)
 
 
 def _draw_line(axes: Any, line: Line, gid: str, tips: dict[str, str]) -> None:
@@ -205,8 +183,8 @@ def _tick(value: float) -> str:
     return "0" if abs(value) < 1e-12 else text.replace("-", "−")
 
 
-def _label_marks(axes: Any, lines: Sequence[Line]) -> None:
-    """Write each label where it covers no point, no step and no other label; bold ones first."""
+def _label_marks(axes: Any, lines: Sequence[Line], limit: float | None) -> None:
+    """Write each label where it covers no point, no line and no other label; bold ones first, far off if need be."""
     frame = axes.get_window_extent()
     marks = [m for line in lines for m in line.marks]
     spots = [axes.transData.transform((m.x, m.y)) for m in marks]
@@ -215,19 +193,32 @@ def _label_marks(axes: Any, lines: Sequence[Line]) -> None:
         at = [axes.transData.transform((m.x, m.y)) for m in line.marks] if line.join == "step" else []
         for (x0, y0), (x1, y1) in pairwise(at):
             taken += [(x0, y0 - 2, x1, y0 + 2), (x1 - 2, min(y0, y1), x1 + 2, max(y0, y1))]
+    wall = float(axes.transData.transform((limit, marks[0].y))[0]) if limit else -1.0  # bold ones may cross it
     for mark, (x, y) in sorted(zip(marks, spots, strict=True), key=lambda pair: not pair[0].bold):
         text = shorten(mark.label, 46 if mark.bold else 30)
         width = len(text) * _CHARACTER * (1.08 if mark.bold else 1)
-        for left, bottom in _places(x, y, width):
+        places = _places(x, y, width) + (_anywhere(frame, x, y, width) if mark.bold else [])
+        for left, bottom in places if text else []:
             box = (left, bottom, left + width, bottom + 13)
             inside = box[0] >= frame.x0 and box[2] <= frame.x1 + 18 and box[1] >= frame.y0 and box[3] <= frame.y1
-            if text and inside and not any(_overlap(box, other) for other in taken):
+            crosses = box[0] - 3 < wall < box[2] + 3 and not mark.bold
+            if inside and not crosses and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
-                at = axes.transData.inverted().transform((left, bottom + 6.5))
-                axes.text(
-                    *at, text, va="center_baseline", color=TONES["fg"], fontweight="bold" if mark.bold else "normal"
-                )
+                _write(axes, mark, text, box)
                 break
+
+
+def _write(axes: Any, mark: Mark, text: str, box: tuple[float, float, float, float]) -> None:
+    """A label in its place, with a thin leader where that is not beside its mark."""
+    back = axes.transData.inverted()
+    x, y = axes.transData.transform((mark.x, mark.y))
+    near = (min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3]))
+    if max(abs(near[0] - x), abs(near[1] - y)) > 24:
+        (x0, y0), (x1, y1) = mark[3:5], back.transform(near)
+        axes.plot([x0, x1], [y0, y1], color=TONES["muted"], linewidth=0.7, linestyle=":", zorder=2)
+    weight, tone = ("bold", "fg") if mark.bold else ("normal", "muted" if mark.hollow else "fg")
+    at = back.transform((box[0], box[1] + 6.5))
+    axes.text(*at, text, va="center_baseline", color=TONES[tone], fontweight=weight)
 
 
 def _places(x: float, y: float, width: float) -> list[tuple[float, float]]:
@@ -236,18 +227,27 @@ def _places(x: float, y: float, width: float) -> list[tuple[float, float]]:
     return beside + stacked
 
 
+def _anywhere(frame: Any, x: float, y: float, width: float) -> list[tuple[float, float]]:
+    """Places all over the plot, the nearest to the mark first."""
+    lefts = range(int(frame.x0) + 4, int(frame.x1 - width), 12)
+    grid = [
+        (float(left), float(bottom)) for left in lefts for bottom in range(int(frame.y0) + 4, int(frame.y1) - 15, 9)
+    ]
+    return sorted(grid, key=lambda at: (max(at[0] - x, x - at[0] - width, 0) ** 2 + (at[1] - y) ** 2, at))
+
+
 def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _label_ends(axes: Any, lines: Sequence[Line]) -> None:
-    """Names of lines at the right edge, moved apart, each with a thin leader from its last point."""
+    """Names of lines at the right edge, moved apart, each with a thin leader; of too many, those that end highest."""
     if not lines:
         return
     frame = axes.get_window_extent()
     ends = sorted(
         ((axes.transData.transform((n.marks[-1].x, n.marks[-1].y)), n) for n in lines), key=lambda e: float(e[0][1])
-    )
+    )[-int(frame.height // 15) :]
     at = _apart([float(spot[1]) for spot, _ in ends], 15.0, frame.y0, frame.y1)
     back = axes.transData.inverted()
     for (spot, line), height in zip(ends, at, strict=True):

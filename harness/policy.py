@@ -12,9 +12,11 @@ from harness.manifests import TYPES
 from harness.parts import did_you_mean
 from harness.types import HarnessError
 
-AT_MOST = ("query_p95_ms", "bytes_per_doc", "index_bytes", "price_per_million_tokens")
+_MONEY = ("price_per_million_tokens", "cost_per_million_docs", "cost_per_million_queries")
+AT_MOST = ("query_p95_ms", "bytes_per_doc", "index_bytes", *_MONEY)
 LIMITS = (*AT_MOST, "max_tokens", "languages", "licences", "remote_code")
-COSTS = ("bytes_per_doc", "query_p95_ms", "price_per_million_tokens", "index_bytes")
+COSTS = ("bytes_per_doc", "query_p95_ms", "price_per_million_tokens", "index_bytes", *_MONEY[1:])
+PRICES = ("machine_per_hour", "per_million_tokens", "currency")
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,9 @@ class Policy:
     """Limits are never relaxed. `margin` is in units of the main metric; `draws` and `seed` fix the bootstrap.
 
     allow_sample: whether to decide on sub-sampled eval sets at all. category_weights: weight of each task type in the
-    score; without any, every eval set has its own weight.
+    score; without any, every eval set has its own weight. weights: of eval sets by name, in place of the manifests'.
+    prices: `machine_per_hour` (None where unknown), `per_million_tokens` (model -> price, in place of the card's) and
+    `currency`, the unit of all of them.
     """
 
     name: str = "default"
@@ -35,6 +39,8 @@ class Policy:
     seed: int = 20260101
     allow_sample: bool = False
     category_weights: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    prices: Mapping[str, Any] = field(default_factory=lambda: _prices(None))
 
 
 def read_policy(node: Mapping[str, Any]) -> Policy:
@@ -44,6 +50,7 @@ def read_policy(node: Mapping[str, Any]) -> Policy:
         if key not in known:
             raise HarnessError(f"policy has no {key!r}. {did_you_mean(str(key), known)}")
     given = dict(node) | {"limits": _limits(node.get("limits")), "order": _order(node.get("order", COSTS[:3]))}
+    given |= {"weights": _weights("weights", node.get("weights")), "prices": _prices(node.get("prices"))}
     given["category_weights"] = _category_weights(node.get("category_weights"))
     # YAML reads an id of digits as a number.
     if isinstance(node.get("reference"), int):
@@ -89,13 +96,42 @@ def _limits(value: Any) -> dict[str, Any]:
 
 
 def _category_weights(value: Any) -> dict[str, float]:
-    _check("category_weights", value, value is None or isinstance(value, Mapping), "task types and numbers")
-    for kind, weight in (value or {}).items():
+    found = _weights("category_weights", value)
+    for kind in found:
         if kind not in TYPES:
-            raise HarnessError(f"policy.category_weights has no {kind!r}. {did_you_mean(str(kind), TYPES)}")
+            raise HarnessError(f"policy.category_weights has no {kind!r}. {did_you_mean(kind, TYPES)}")
+    return found
+
+
+def _weights(key: str, value: Any) -> dict[str, float]:
+    """Names and their weights, without those that are null."""
+    _check(key, value, value is None or isinstance(value, Mapping), f"{_NAMED[key]} and numbers")
+    for name, weight in (value or {}).items():
         sound = weight is None or (_number(weight, 0) and math.isfinite(weight))
-        _check(f"category_weights.{kind}", weight, sound, "a number above 0, or null")
-    return {kind: float(weight) for kind, weight in (value or {}).items() if weight is not None}
+        _check(f"{key}.{name}", weight, sound, "a number above 0, or null")
+    return {str(name): float(weight) for name, weight in (value or {}).items() if weight is not None}
+
+
+_NAMED = {"category_weights": "task types", "weights": "names of eval sets"}
+
+
+def _prices(value: Any) -> dict[str, Any]:
+    """The price table, whole: what it does not say is unknown, and money is US dollars."""
+    _check("prices", value, value is None or isinstance(value, Mapping), f"values of {', '.join(PRICES)}")
+    given = dict(value or {})
+    for key in given:
+        if key not in PRICES:
+            raise HarnessError(f"policy.prices has no {key!r}. {did_you_mean(str(key), PRICES)}")
+    hour, tokens, currency = (given.get(key) for key in PRICES)
+    sound = hour is None or (_number(hour, 0) and math.isfinite(hour))
+    _check("prices.machine_per_hour", hour, sound, "a number above 0, or null")
+    _check("prices.per_million_tokens", tokens, tokens is None or isinstance(tokens, Mapping), "models and prices")
+    for model, price in (tokens or {}).items():
+        sound = _number(price, -1e-300) and math.isfinite(price)
+        _check(f"prices.per_million_tokens.{model}", price, sound, "a number of at least 0")
+    _check("prices.currency", currency, currency is None or isinstance(currency, str), "a name such as USD")
+    prices = {str(model): float(price) for model, price in (tokens or {}).items()}
+    return {"machine_per_hour": hour, "per_million_tokens": prices, "currency": currency or "USD"}
 
 
 def check_categories(policy: Policy, types: Iterable[str]) -> None:
@@ -109,14 +145,23 @@ def check_categories(policy: Policy, types: Iterable[str]) -> None:
         )
 
 
-def set_weights(policy: Policy, evalsets: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Share of each eval set in the score; together 1.
+def check_sets(policy: Policy, names: Iterable[str]) -> None:
+    """HarnessError where the policy weighs an eval set that the sweep does not have."""
+    known = list(names)
+    for name in policy.weights:
+        if name not in known:
+            raise HarnessError(f"policy.weights has no eval set {name!r} in this sweep. {did_you_mean(name, known)}")
 
-    evalsets: `type` and `weight` of each. With category weights the score is their weighted mean over categories of the
-    weighted mean of the sets inside each; without, the weighted mean of the sets. See `check_categories`.
+
+def set_weights(policy: Policy, evalsets: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Share of each eval set in the score; together 1, whatever the weights sum to.
+
+    evalsets: `type` and `weight` of each; the policy's `weights` come first. With category weights the score is their
+    weighted mean over categories of the weighted mean of the sets inside each; without, the weighted mean of the sets.
+    See `check_categories` and `check_sets`.
     """
     check_categories(policy, [about["type"] for about in evalsets.values()])
-    own = {name: float(about["weight"]) for name, about in evalsets.items()}
+    own = {name: policy.weights.get(name, float(about["weight"])) for name, about in evalsets.items()}
     if policy.category_weights:
         inside: dict[str, float] = {}
         for name, about in evalsets.items():

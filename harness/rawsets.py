@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from harness.columns import Want, Wants, check_columns, grade_of, has, id_of, names_in, text_of
+from harness.complaints import Broken, complain
 from harness.reading import Row, Table
-from harness.types import HarnessError, Judgement, Note, RawSet, Texts
+from harness.types import Judgement, Note, RawSet, Texts
 
 
 class Item(NamedTuple):
@@ -52,7 +53,12 @@ def texts(table: Table, wants: Wants, columns: Mapping[str, str]) -> Iterator[It
     """Documents or queries of a table; a document's text is its title, a space and its text."""
     names = names_in(table, wants, columns)
     for row in table.rows:
-        yield Item(id_of(row, "id", names, wants), titled(row, names, wants), row.place)
+        try:
+            item = Item(id_of(row, "id", names, wants), titled(row, names, wants), row.place)
+        except Broken as error:
+            complain(error)
+        else:
+            yield item
 
 
 def titled(row: Row, names: Mapping[str, str], wants: Wants) -> str:
@@ -66,8 +72,13 @@ def judgements(table: Table, columns: Mapping[str, str]) -> Iterator[Judgement]:
     """The judgements of a table, in file order."""
     names = names_in(table, QRELS, columns)
     for row in table.rows:
-        query, document = id_of(row, "query", names, QRELS), id_of(row, "document", names, QRELS)
-        yield Judgement(query, document, grade_of(row, "grade", names, QRELS), row.place)
+        try:
+            query, document = id_of(row, "query", names, QRELS), id_of(row, "document", names, QRELS)
+            judgement = Judgement(query, document, grade_of(row, "grade", names, QRELS), row.place)
+        except Broken as error:
+            complain(error)
+        else:
+            yield judgement
 
 
 def pairs(table: Table, columns: Mapping[str, str]) -> RawSet:
@@ -81,18 +92,23 @@ def pairs(table: Table, columns: Mapping[str, str]) -> RawSet:
     found: dict[str, dict[str, Item]] = {"query": {}, "document": {}}
     pairs_read: list[Judgement] = []
     for row in table.rows:
-        query = _member(
-            found["query"], row, text_of(row, "query", names, PAIRS), ("query_id", "q"), names, columns_read
-        )
-        document = _member(found["document"], row, titled(row, names, PAIRS), ("id", "d"), names, columns_read)
-        grade = grade_of(row, "grade", names, PAIRS) if names["grade"] in columns_read else 1
-        pairs_read.append(Judgement(query.id, document.id, grade, row.place))
+        try:
+            pairs_read.append(_pair(row, found, names, columns_read))
+        except Broken as error:
+            complain(error)
     raw = assemble(found["document"].values(), found["query"].values(), pairs_read, (table.where,) * 3)
     message = f"{len(pairs_read)} rows give {len(raw.documents)} documents and {len(raw.queries)} queries"
     merged = 2 * len(pairs_read) - len(raw.documents) - len(raw.queries)
     fix = "Nothing to do: a document or query that several rows repeat is one."
     note = Note("merged-rows", "info", table.where, message, fix=fix, count=merged)
     return raw._replace(notes=(note, *raw.notes) if merged else raw.notes)
+
+
+def _pair(row: Row, found: Mapping[str, dict[str, Item]], names: Mapping[str, str], fields: set[str]) -> Judgement:
+    query = _member(found["query"], row, text_of(row, "query", names, PAIRS), ("query_id", "q"), names, fields)
+    document = _member(found["document"], row, titled(row, names, PAIRS), ("id", "d"), names, fields)
+    grade = grade_of(row, "grade", names, PAIRS) if names["grade"] in fields else 1
+    return Judgement(query.id, document.id, grade, row.place)
 
 
 def _member(
@@ -130,15 +146,14 @@ def _unique(items: Iterable[Item], what: str, where: str) -> tuple[Texts, list[N
             _same_text(known, item)
             repeats.append(item)
     if not found:
-        raise HarnessError(f"{where} is empty: expected at least one {what}.")
+        raise Broken(f"{where} is empty: expected at least one {what}.", "empty")
     return Texts(tuple(found), tuple(i.text for i in found.values())), _repeat_note("duplicate-ids", what, repeats)
 
 
 def _same_text(known: Item, item: Item) -> None:
     if known.text != item.text:
-        raise HarnessError(
-            f'{item.place} repeats the id "{item.id}" of {known.place} with another text. Give each text its own id.'
-        )
+        line = f'{item.place} repeats the id "{item.id}" of {known.place} with another text. Give each text its own id.'
+        complain(Broken(line, "same-id"))
 
 
 def _unique_judgements(judged: Iterable[Judgement], where: str) -> tuple[tuple[Judgement, ...], list[Note]]:
@@ -147,14 +162,12 @@ def _unique_judgements(judged: Iterable[Judgement], where: str) -> tuple[tuple[J
     for one in judged:
         known = found.setdefault((one.query_id, one.document_id), one)
         if known.grade != one.grade:
-            raise HarnessError(
-                f'{one.place} grades document "{one.document_id}" for query "{one.query_id}" {one.grade}, '
-                f"but {known.place} says {known.grade}. Keep one of the two lines."
-            )
+            line = f'{one.place} grades document "{one.document_id}" for query "{one.query_id}" {one.grade}, '
+            complain(Broken(f"{line}but {known.place} says {known.grade}. Keep one of the two lines.", "two-grades"))
         if known is not one:
             repeats.append(Item(f"{one.query_id} {one.document_id}", "", one.place))
     if not found:
-        raise HarnessError(f"{where} is empty: expected at least one judgement.")
+        raise Broken(f"{where} is empty: expected at least one judgement.", "empty")
     return tuple(found.values()), _repeat_note("duplicate-judgements", "judgement", repeats)
 
 
@@ -162,4 +175,5 @@ def _repeat_note(code: str, what: str, repeats: Sequence[Item]) -> list[Note]:
     if not repeats:
         return []
     message = f'{len(repeats)} lines repeat a {what} word for word, the first of them "{repeats[0].id}"; merged'
-    return [Note(code, "warning", repeats[0].place, message, "none", "Remove the repeated lines.", len(repeats))]
+    effect, fix = "none: a repeated line counts once", "Remove the repeated lines."
+    return [Note(code, "warning", repeats[0].place, message, effect, fix, len(repeats), repeats[0].id)]

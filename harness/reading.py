@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.complaints import Broken, complain
 from harness.types import HarnessError, Unavailable
 
 EXTENSIONS = (".jsonl", ".csv", ".tsv", ".parquet", ".jsonl.gz", ".csv.gz", ".tsv.gz")
@@ -105,17 +106,20 @@ def lines(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _decoded(raw: bytes, place: str, first: bool) -> str:
+    """The line; where complaints are collected, without its NUL bytes and with its bad ones replaced."""
     raw = raw.removeprefix(b"\xef\xbb\xbf") if first else raw
     if b"\0" in raw:
-        raise HarnessError(f"{place} has a NUL byte. Save the file as UTF-8 text (not UTF-16), without NUL bytes.")
+        line = f"{place} has a NUL byte. Save the file as UTF-8 text (not UTF-16), without NUL bytes."
+        complain(Broken(line, "nul-bytes"))
+        raw = raw.replace(b"\0", b"")
     try:
-        return raw.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         bad = raw[error.start]
-        raise HarnessError(
-            f"{place} is not UTF-8: byte 0x{bad:02x} at position {error.start + 1}. Save the file as UTF-8, "
-            "for example with iconv -f latin1 -t utf-8."
-        ) from error
+        line = f"{place} is not UTF-8: byte 0x{bad:02x} at position {error.start + 1}. Save the file as UTF-8, "
+        complain(Broken(f"{line}for example with iconv -f latin1 -t utf-8.", "not-utf8"))
+        text = raw.decode("utf-8", "replace")
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _peeked(path: Path, rows: Iterator[Row]) -> Table:
@@ -131,16 +135,20 @@ def _json_table(path: Path) -> Table:
 def _json_rows(path: Path) -> Iterator[Row]:
     for place, line in lines(path):
         if line.strip():
-            yield Row(place, _json_object(line, place))
+            try:
+                yield Row(place, _json_object(line, place))
+            except Broken as error:
+                complain(error)
 
 
 def _json_object(line: str, place: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise HarnessError(f"{place} is not JSON: {error}. Each line must be one JSON object.") from error
+        raise Broken(f"{place} is not JSON: {error}. Each line must be one JSON object.", "not-json") from error
     if not isinstance(value, dict):
-        raise HarnessError(f"{place} is a JSON {type(value).__name__}, expected an object like {{...}} on each line.")
+        line = f"{place} is a JSON {type(value).__name__}, expected an object like {{...}} on each line."
+        raise Broken(line, "not-json")
     return value
 
 
@@ -158,7 +166,8 @@ def _csv_records(path: Path) -> Iterator[tuple[str, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise HarnessError(f"{place} is not CSV: {error}. Put a field that holds a quote in quotes.") from error
+            complain(Broken(f"{place} is not CSV: {error}. Put a field that holds a quote in quotes.", "not-csv"))
+            continue
         yield place, record
 
 
@@ -170,23 +179,22 @@ def _with_header(path: Path, records: Iterator[tuple[str, list[str]]]) -> Table:
     place, header = next(records, (f"{shown(path)}:1", []))
     doubled = next((name for i, name in enumerate(header) if name in header[:i]), None)
     if doubled is not None:
-        raise HarnessError(f'{place} names the column "{doubled}" twice. Rename one of them.')
+        raise Broken(f'{place} names the column "{doubled}" twice. Rename one of them.', "unknown-columns")
     return Table(shown(path), tuple(header), _named(header, records), header=bool(header))
 
 
 def _named(header: Sequence[str], records: Iterator[tuple[str, list[str]]]) -> Iterator[Row]:
     for place, record in records:
-        if record:
-            _check_width(place, record, len(header), "as the header")
+        if record and _fits(place, record, len(header), "as the header"):
             yield Row(place, dict(zip(header, record, strict=True)))
 
 
-def _check_width(place: str, record: Sequence[str], width: int, why: str) -> None:
+def _fits(place: str, record: Sequence[str], width: int, why: str) -> bool:
+    """Whether a row has as many columns as it must; a complaint where it has not."""
     if len(record) != width:
-        raise HarnessError(
-            f"{place} has {len(record)} columns, expected {width} {why}. A field with a separator or a line break "
-            "must be quoted (CSV) or rewritten (TSV)."
-        )
+        line = f"{place} has {len(record)} columns, expected {width} {why}. A field with a separator or a line break "
+        complain(Broken(f"{line}must be quoted (CSV) or rewritten (TSV).", "column-count"))
+    return len(record) == width
 
 
 def _parquet_table(path: Path) -> Table:
@@ -214,7 +222,7 @@ def open_qrels(path: Path, names: Iterable[str] = ()) -> Table:
     grade), with or without a header. A header is known by its column names, ours or those in `names`; a first line
     without any of them is a judgement, and is kept.
     """
-    records = ((place, _qrel_fields(line, place)) for place, line in lines(path) if line.strip())
+    records = _qrel_records(path)
     first = next(records, None)
     if first is None:
         return Table(shown(path), (), ())
@@ -223,17 +231,20 @@ def open_qrels(path: Path, names: Iterable[str] = ()) -> Table:
     return Table(shown(path), QREL_FIELDS, _unnamed(itertools.chain([first], records), len(first[1])))
 
 
-def _qrel_fields(line: str, place: str) -> list[str]:
-    fields = line.split("\t") if "\t" in line else line.split()
-    if len(fields) == 4 or (len(fields) == 3 and "\t" in line):
-        return [field.strip() for field in fields]
-    raise HarnessError(
-        f"{place} has {len(fields)} columns, expected 3 (query-id, corpus-id, score), separated by TAB, or trec_eval's "
-        "4 (query, iteration, document, grade)."
-    )
+def _qrel_records(path: Path) -> Iterator[tuple[str, list[str]]]:
+    for place, line in lines(path):
+        if not line.strip():
+            continue
+        fields = line.split("\t") if "\t" in line else line.split()
+        if len(fields) == 4 or (len(fields) == 3 and "\t" in line):
+            yield place, [field.strip() for field in fields]
+            continue
+        wrong = f"{place} has {len(fields)} columns, expected 3 (query-id, corpus-id, score), separated by TAB, or "
+        complain(Broken(f"{wrong}trec_eval's 4 (query, iteration, document, grade).", "column-count"))
 
 
 def _unnamed(records: Iterable[tuple[str, list[str]]], width: int) -> Iterator[Row]:
     for place, record in records:
-        _check_width(place, record, width, "as in the first line")
+        if not _fits(place, record, width, "as in the first line"):
+            continue
         yield Row(place, dict(zip(QREL_FIELDS, (record[0], record[-2], record[-1]), strict=True)))

@@ -52,12 +52,13 @@ def labels(words: list[str]) -> Answer:
     parser.add_argument("evalset", help="task name, manifest or folder of the eval set that was pooled")
     parser.add_argument("--task-path", default=None, help="a further folder of eval sets")
     parser.add_argument("-o", "--output", default=None, help="folder to write (tasks/NAME-judged)")
+    options.sweep_folders(parser)
     args = parser.parse_args(words)
     from harness.judging import labels_text
 
     out = Path(args.output) if args.output else None
     extra = Path(args.task_path) if args.task_path else None
-    return Answer(labels_text(Path(args.judged), args.evalset, extra, out))
+    return Answer(labels_text(Path(args.judged), args.evalset, extra, out, Path(args.results_dir)))
 
 
 def gate(words: list[str]) -> Answer:

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from harness.candidates import Candidate
 from harness.policy import Policy, named_by, set_weights
-from harness.stats.bootstrap import Bounds, Resampled, minus, resample, simultaneous
+from harness.stats.bootstrap import Bounds, Differences, differences, draw, simultaneous
+from harness.stats.scores import means
 from harness.table import Sweep
 from harness.types import Doubles, HarnessError
 
 LEAST_QUERIES = 30
+_ROUGH = 500
 _SPAN = {"sts": 2.0, "summarization": 2.0}  # of correlations; other scores lie between 0 and 1
 
 
@@ -52,11 +54,53 @@ class Field(NamedTuple):
     costs: NDArray[np.int64]
 
     def only(self, kept: Sequence[int]) -> Field:
-        """The field of these members alone; cost ranks keep their order."""
+        """The field of these members alone; cost ranks keep their order and start at 0."""
         rows = list(kept)
         return self._replace(
-            members=tuple(self.members[i] for i in rows), sets=tuple(s[rows] for s in self.sets), costs=self.costs[rows]
+            members=tuple(self.members[i] for i in rows),
+            sets=tuple(s[rows] for s in self.sets),
+            costs=np.argsort(np.argsort(self.costs[rows])),
         )
+
+    @property
+    def span(self) -> float:
+        """How far two scores over all sets can lie apart."""
+        return float(np.average(self.spans, weights=self.weights))
+
+    @property
+    def enough(self) -> bool:
+        """Whether every set has items enough for an interval: fewer may show none of the rare losses there are."""
+        return all(scores.shape[1] >= LEAST_QUERIES for scores in self.sets)
+
+
+class Draws:
+    """The resamples that every comparison of a field is made with: drawn once, one share of each item a draw.
+
+    Differences are kept by reference, for all members, so that the rule over some of them (another limit) is no new
+    bootstrap.
+    """
+
+    def __init__(self, field: Field, drawn: Sequence[Doubles]) -> None:
+        self.field = field
+        self.drawn = drawn
+        self._known: dict[tuple[int, int], Differences] = {}
+
+    def rough(self, field: Field, sets: Sequence[int] | None = None) -> Draws:
+        """The first 500 resamples for a field over the same items, of these eval sets or all.
+
+        The critical value of the bounds is all that rests on them, and these give it within some percent.
+        """
+        kept = range(len(self.drawn)) if sets is None else sets
+        return Draws(field, [self.drawn[i][:_ROUGH] for i in kept])
+
+    def against(self, reference: int, alone: int = -1) -> Differences:
+        """All members less this one; over all sets, or over the set of this number alone."""
+        key = (reference, alone)
+        if key not in self._known:
+            field, drawn = self.field, self.drawn
+            sets, weights = (field.sets, field.weights) if alone < 0 else ([field.sets[alone]], [1.0])
+            self._known[key] = differences(sets, weights, reference, drawn if alone < 0 else [drawn[alone]])
+        return self._known[key]
 
 
 def field_of(members: Sequence[Candidate], sweep: Sweep, policy: Policy) -> Field:
@@ -80,38 +124,47 @@ def field_of(members: Sequence[Candidate], sweep: Sweep, policy: Policy) -> Fiel
 
 
 def rule(field: Field, policy: Policy, draws: int, seed: int) -> Verdict:
-    """Reference, simultaneous lower bounds, guard, cheapest: steps 2 to 5 of the decision rule."""
-    resampled = resample(field.sets, field.weights, draws, seed)
-    reference = _reference(field, policy, resampled.observed)
-    difference = minus(resampled, reference)
-    span = float(np.average(field.spans, weights=field.weights))
-    bounds = _bounds(difference, field.sets, policy, (reference, span))
+    """Reference, simultaneous lower bounds, guard, cheapest: steps 2 to 5 of the decision rule, on all items."""
+    return ruled(drawn_for(field, draws, seed), range(len(field.members)), policy)
+
+
+def drawn_for(field: Field, draws: int, seed: int) -> Draws:
+    """So many resamples of a field's items; the same for the same sizes of its sets."""
+    return Draws(field, draw([scores.shape[1] for scores in field.sets], draws, seed))
+
+
+def ruled(draws: Draws, kept: Sequence[int], policy: Policy) -> Verdict:
+    """The rule over some members of the field that was drawn; the verdict's positions are places in `kept`."""
+    rows = np.asarray(kept)
+    field = draws.field.only(kept)
+    observed = means(field.sets, field.weights)
+    reference = reference_of(field, policy, observed)
+    bounds = _bounds(draws, (rows, reference), policy, -1)
     fair = np.ones(len(field.members), dtype=bool)
     lost = ~fair
-    for scores, guarded, span in zip(field.sets, field.guarded, field.spans, strict=True):
+    for number, guarded in enumerate(field.guarded):
         if guarded:
-            alone = _bounds(
-                minus(resample([scores], [1.0], draws, seed), reference), [scores], policy, (reference, span)
-            )
+            alone = _bounds(draws, (rows, reference), policy, number)
             fair &= alone.one_sided >= -2 * policy.margin
             lost |= alone.high < -2 * policy.margin
     proven = fair & (bounds.one_sided > -policy.margin)
     fair[reference] = proven[reference] = True
     pick = min(np.flatnonzero(proven), key=lambda i: field.costs[i])
-    return Verdict(reference, int(pick), bounds, difference.observed, proven, fair, lost)
+    return Verdict(reference, int(pick), bounds, observed - observed[reference], proven, fair, lost)
 
 
-def _bounds(difference: Resampled, sets: Sequence[Doubles], policy: Policy, at: tuple[int, float]) -> Bounds:
-    """Under 30 items a set may show none of the rare losses there are; all that is known is the metric's range.
+def _bounds(draws: Draws, at: tuple[NDArray[Any], int], policy: Policy, alone: int) -> Bounds:
+    """Of all sets, or of the set of this number; of too few items all that is known is the metric's range.
 
-    at: the reference, and how far scores can lie apart.
+    at: the members that take part, and the reference's place among them.
     """
-    if min(scores.shape[1] for scores in sets) < LEAST_QUERIES:
-        reference, span = at
-        widest = np.full_like(difference.observed, span)
+    (rows, reference), field = at, draws.field
+    if not (field.enough if alone < 0 else field.sets[alone].shape[1] >= LEAST_QUERIES):
+        widest = np.full(len(rows), field.span if alone < 0 else field.spans[alone])
         widest[reference] = 0.0
         return Bounds(-widest, -widest, widest)
-    return simultaneous(difference, policy.confidence)
+    observed, error, t = draws.against(int(rows[reference]), alone)
+    return simultaneous(Differences(observed[rows], error[rows], t[:, rows]), policy.confidence)
 
 
 def usable(field: Field, policy: Policy, asked: Sequence[Candidate]) -> Policy:
@@ -130,7 +183,8 @@ def usable(field: Field, policy: Policy, asked: Sequence[Candidate]) -> Policy:
     return replace(policy, reference="best")
 
 
-def _reference(field: Field, policy: Policy, observed: Doubles) -> int:
+def reference_of(field: Field, policy: Policy, observed: Doubles) -> int:
+    """Place of the reference: the named one, else the best by these means; of equals the cheapest."""
     if policy.reference != "best":
         return _named(field, policy)[0]
     top = np.flatnonzero(observed >= observed.max() - 1e-12)

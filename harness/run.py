@@ -30,7 +30,7 @@ from harness.plan import (
     sweep_name,
     tasktype_of,
 )  # fmt: skip
-from harness.policy import check_categories, read_policy
+from harness.policy import check_categories, check_sets, read_policy
 from harness.precision import Parities, hardware_has_bfloat16
 from harness.progress import Watch
 from harness.protocols import Encoder, Need
@@ -190,6 +190,7 @@ def run_of(ground: Ground) -> Run:
     assembly = Assembly(ground.fast, sets, lambda part, given: card_of(part, given, known))
     run = Run(ground, make_plan(ground.jobs, assembly), len(ground.jobs) == 1)
     check_reference(run.plan, str(run.config["policy"].get("reference", "best")))
+    check_sets(read_policy(run.config["policy"]), ground.tasks)
     check_categories(read_policy(run.config["policy"]), {task.evalset.type for task in ground.tasks.values()})
     return run
 

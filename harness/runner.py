@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.atlas import Atlas
+from harness.excerpts import keep_excerpts
 from harness.execution import Batch, Lost
 from harness.launch import Job
 from harness.manifest import manifest_of, variant_entry, write_manifest
@@ -58,9 +60,13 @@ def run_sweep(jobs: Sequence[Job], command: str, watch: Watch) -> Outcome:
         check_writable(ground.store, run.store_bytes(pending.values()))
         settled = _evaluate_all(run, pending)
         encoded, computed, say = encoded + run.encoded, computed + run.computed, _unsaid
+    atlas = Atlas(run)
+    manifest["spaces"] = atlas.entries()
     write_manifest(run.folder, manifest, watch.say if run.alone else _unsaid)
+    _keep_texts(run)
     if run.config["timing"]["scenario"] != "none":
         computed += _time_all(run)
+    computed += atlas.draw()
     done = _outcome(run, computed, encoded, {key for v in manifest["variants"] for key in v["timings"].values()})
     return replace(done, seconds=time.monotonic() - begun)
 
@@ -146,6 +152,12 @@ def _without_vectors(run: Run, job: Trial | Pass, outcome: Lost, pending: Mappin
     for key, variant in pending.items():
         if variant.task == job.task and encoder in [identity(n.encoder) for n in variant.retriever.needs()]:
             _keep(run, _lost(Score(variant, key), run.tasks[job.task], outcome))
+
+
+def _keep_texts(run: Run) -> None:
+    """What pages show of queries and documents, anew each time: candidates or `report.query_text` may have changed."""
+    found = (record for key in run.by_key if (record := run.records.get(key)) is not None)
+    keep_excerpts(run.folder, [t.evalset for t in run.tasks.values()], found, run.config["report"]["query_text"])
 
 
 def _keep(run: Run, record: Record) -> None:

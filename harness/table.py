@@ -61,6 +61,7 @@ def read_sweep(folder: Path) -> Sweep:
         about.setdefault("sample", "")  # sweeps from before there were samples
     store = Records(folder / "records")
     keys = {k for v in manifest["variants"] for k in (v["quality"], *v["timings"].values())}
+    keys |= {space["key"] for space in manifest.get("spaces", []) if space["key"]}
     found = {key: record for key in sorted(keys) if (record := store.get(key)) is not None}
     return Sweep(folder, manifest, found)
 

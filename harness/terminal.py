@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 from harness.launch import shipped, yamls
-from harness.progress import spoken
+from harness.progress import clean, spoken
 from harness.table import KEYS, MORE, Row
-from harness.types import EvalSet, HarnessError, Note
+from harness.types import HarnessError, Note
 from harness.wording import counted, metric, set_name
 
 _TEXT_COLUMNS = {
@@ -237,17 +237,16 @@ def _entry(c: Mapping[str, Any], decision: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def findings(evalset: EvalSet, notes: Sequence[Note], unchecked: Sequence[str]) -> str:
+def findings(head: str, notes: Sequence[Note], unchecked: Sequence[str]) -> str:
     """The data doctor's findings: errors, then warnings, then information, and what was not checked."""
-    from harness.validate import headline
-
     order = {"error": 0, "warning": 1, "info": 2}
-    lines = [f"{evalset.name}: {headline(evalset)}"]
+    lines = [head]
     for note in sorted(notes, key=lambda n: order.get(n.level, 3)):
-        lines.append(f"{note.level:8} {note.code}{' at ' + note.place if note.place else ''}: {note.message}")
-        lines += [f"         effect: {note.effect}"] if note.effect else []
-        lines += [f"         fix: {note.fix}"] if note.fix else []
-    return "\n".join([*lines, f"not checked: {', '.join(unchecked)}"])
+        where = f" at {note.place}" if note.place and not note.message.startswith(note.place) else ""
+        lines.append(f"{note.level:8} {note.code}{where}: {note.message}")
+        told = (("example", note.example), ("effect", note.effect), ("fix", note.fix))
+        lines += [f"         {name}: {text}" for name, text in told if text]
+    return clean("\n".join([*lines, "not checked:", *(f"  - {one}" for one in unchecked)]))
 
 
 def run_help() -> str:

@@ -267,10 +267,9 @@ class Judged(NamedTuple):
 class Evaluation(NamedTuple):
     """What a task type gives for one candidate on one eval set.
 
-    per_query: metric key -> float64 [n], `query_ids` in the same order; `main` names the deciding metric, whose mean is
-    the score. Where a metric is no mean of items, its values are each item's influence on it (see `influence`).
-    top: int32 [n, 10] best documents, for overlap and inspection, [n, 0] where nothing is ranked; `facts`: named
-    numbers (other metrics, tie bounds, counts, bytes).
+    per_query: metric key -> float64 [n] in the order of `query_ids`; the mean of `main` is the score, other metrics may
+    be each item's influence (see `influence`). top: int32 [n, 10] best documents, [n, 0] where nothing is ranked;
+    `unscored`: ids and top of queries without a relevant document; `facts`: named numbers (other metrics, ties, bytes).
     """
 
     main: str
@@ -279,18 +278,19 @@ class Evaluation(NamedTuple):
     top: Ints
     facts: Mapping[str, float]
     warnings: tuple[str, ...] = ()
+    unscored: tuple[tuple[str, ...], Ints] | None = None
 
 
 @dataclass(frozen=True)
 class Record:
-    """One candidate on one eval set (`kind="quality"`), or one measurement of speed (`kind="timing"`).
+    """One candidate on one eval set (`kind="quality"`), one measurement of speed (`timing`), or one map (`space`).
 
     `key` is the identity of everything that decides the content. `values` are numbers, `arrays` are per-query
     scores or raw samples; a skipped or failed record has a `reason` and neither.
     """
 
     key: str
-    kind: Literal["quality", "timing"]
+    kind: Literal["quality", "timing", "space"]
     status: Status
     labels: Mapping[str, Any]
     values: Mapping[str, Any] = field(default_factory=dict)

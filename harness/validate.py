@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.archives import in_archive
+from harness.breakage import broken_rows
+from harness.complaints import Broken
 from harness.evalsets import load, open_evalset
-from harness.flaws import search_findings
+from harness.flaws import search_findings, text_findings
 from harness.manifests import TYPES
 from harness.parts import did_you_mean, find
+from harness.places import Places
 from harness.splits import Layout, splits_of
 from harness.types import EvalSet, HarnessError, Note
 
@@ -17,6 +21,7 @@ _ITEMS = {
     "reranking": "queries", "sts": "pairs", "pair_classification": "pairs", "bitext": "sentences",
     "classification": "test texts", "clustering": "texts", "summarization": "texts",
 }  # fmt: skip
+LEVELS = ("error", "warning", "info")
 _SHARES = ("bitext", "classification")  # an item is right or wrong
 
 
@@ -41,7 +46,8 @@ def opened(name: str, kind: str, folders: Sequence[Path]) -> EvalSet:
         if not bare or not _tables(path):
             raise
         others = ", ".join(one for one in TYPES if one != "retrieval")
-        raise HarnessError(f"{error} (read as retrieval; for another type say --type: {others})") from error
+        hint = f"{error} (read as retrieval; for another type say --type: {others})"
+        raise (Broken(hint, error.code) if isinstance(error, Broken) else HarnessError(hint)) from error
 
 
 def _tables(path: Path) -> bool:
@@ -55,24 +61,70 @@ def _tables(path: Path) -> bool:
     return True
 
 
+class Examined(NamedTuple):
+    """What the doctor found, the worst of it first among equals in the order of the checks, and what it left out."""
+
+    notes: tuple[Note, ...]
+    unchecked: tuple[str, ...]
+
+    @property
+    def level(self) -> str:
+        """The worst level: error, warning, info, or none."""
+        levels = {note.level for note in self.notes}
+        return next((level for level in LEVELS if level in levels), "none")
+
+
 def validate(evalset: EvalSet) -> tuple[Note, ...]:
-    """Every finding about an eval set: first those of reading it, then ours, each with its computed effect.
+    """Every finding about an eval set, see `examined`."""
+    return examined(evalset).notes
+
+
+def examined(evalset: EvalSet) -> Examined:
+    """First the findings of reading the set, then ours, each with its place, its computed effect, and an example.
 
     A finding of the reader that a check makes again, with its effect, appears once and keeps the reader's place.
     """
-    found = _found(evalset)
-    places = {note.code: note.place for note in evalset.notes if note.place}
-    own = {note.code for note in found}
-    front = [note for note in evalset.notes if note.code not in own]
-    return (*front, *(note._replace(place=note.place or places.get(note.code, "")) for note in found))
+    return placed(evalset, *checked(evalset))
 
 
-def _found(evalset: EvalSet) -> list[Note]:
-    judged = search_findings(evalset) if evalset.searched else []
-    if evalset.type == "retrieval" or any(note.level == "error" for note in judged):
-        return judged
-    layout: Layout = find("layouts", evalset.type)()
-    return [*judged, *layout.findings(evalset), _count(evalset)]
+def placed(evalset: EvalSet, found: Sequence[Note], left: Sequence[str]) -> Examined:
+    """What `checked` gives, with the reader's findings before it and lines in the place of names."""
+    read = {note.code: note for note in evalset.notes if note.place}
+    own, places = {note.code for note in found}, Places(evalset)
+    front = [places.of(_told(note)) for note in evalset.notes if note.code not in own]
+    joined = [note._replace(place=read[note.code].place) if note.code in read else places.of(note) for note in found]
+    return Examined((*front, *joined), tuple(left))
+
+
+def _told(note: Note) -> Note:
+    return note if note.effect else note._replace(effect="none: it says how the set was read")
+
+
+def checked(evalset: EvalSet) -> tuple[list[Note], list[str]]:
+    """Our findings, which depend on the content and the declared languages alone, and what was not checked."""
+    found, left = search_findings(evalset) if evalset.searched else ([], [])
+    if not any(note.level == "error" for note in found):
+        if evalset.type != "retrieval":
+            layout: Layout = find("layouts", evalset.type)()
+            found = [*found, *layout.findings(evalset), _count(evalset)]
+        texts, untold = text_findings(evalset)
+        found, left = [*found, *texts], [*left, *untold]
+    return found, [*left, *_elsewhere(evalset)]
+
+
+def inspected(name: str, kind: str, folders: Sequence[Path]) -> tuple[str, str, Examined]:
+    """A headline, the name of the eval set, and what is found in it; where it cannot be read, every reason.
+
+    HarnessError where nothing lies there, and Unavailable, pass through: those are no findings about data.
+    """
+    try:
+        evalset = opened(name, kind, folders)
+    except Broken as error:
+        notes = broken_rows(error, lambda: opened(name, kind, folders))
+        left = ("everything else: the set is read once its errors are mended",)
+        called = Path(name).name.removesuffix(".yaml")
+        return f"{called}: cannot be read", called, Examined(notes, left)
+    return f"{evalset.name}: {headline(evalset)}", evalset.name, examined(evalset)
 
 
 def _count(evalset: EvalSet) -> Note:
@@ -106,16 +158,16 @@ def _classes(evalset: EvalSet) -> str:
     return ", ".join(str(len({*level.tolist()} - {-1})) for level in levels)
 
 
-def unchecked(evalset: EvalSet | None = None) -> tuple[str, ...]:
-    """What `validate` does not look at, in words for the end of its output."""
-    searched = (
-        "holes: relevant documents that nobody judged, and labels that favour the engine that found them",
-        "whether all queries follow one template",
+def _elsewhere(evalset: EvalSet) -> list[str]:
+    """What depends on a model or on people, in words for the end of the output."""
+    public = (
+        f"it is public as {evalset.public}" if evalset.public else "it may be public (public: NAME in the manifest)"
     )
-    plain = ("whether labels are right: who made them, and whether people agree",)
-    return (
-        "whether the texts are in the declared languages",
-        *(searched if evalset is None or evalset.searched else plain),
-        "whether a model saw this set in its training: it depends on the model and is in each record",
-        "texts over a model's token limit: it depends on the model and is in each record",
-    )
+    labels = "whether labels are right: who made them, and whether people agree"
+    if evalset.searched:
+        labels = "whether relevant documents are missing from the labels: harness pool finds some"
+    return [
+        labels,
+        f"whether a model saw this set in its training: {public}; see training_sets in its card, and each record",
+        "texts over a model's own limit: exact for each model in its record",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -140,6 +141,27 @@ def percent(share: float | None) -> str:
     if 0 < share < 0.005:
         return "under 1 %"
     return "over 99 %" if 0.995 < share < 1 else f"{share:.0%}".replace("%", " %")
+
+
+def legible(text: str) -> str:
+    """The text as a cell can show it: inert, and cut in the middle where words, or all of it, are too long."""
+    if len(text) > _WORD:
+        text = _cut(re.sub(rf"\S{{{_WORD + 1},}}", lambda found: _cut(found[0], _WORD), text), _TEXT)
+    return inert(text)
+
+
+def inert(text: str) -> str:
+    """The text with U+FFFD for control characters and for marks that turn the direction of what follows them."""
+    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+_WORD, _TEXT = 120, 1500  # most characters without a space, and in all
+_UNSAFE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def _cut(text: str, most: int) -> str:
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
 def set_name(name: str, sample: str) -> str:

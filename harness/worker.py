@@ -205,6 +205,8 @@ class Worker:
         means = {name: _mean(scores) for name, scores in result.per_query.items()}
         values = dict(result.facts) | means | {"main": result.main, "main_score": means[result.main]}
         arrays = dict(result.per_query) | {"query_ids": np.asarray(result.query_ids), "top": result.top}
+        if result.unscored and result.unscored[0]:
+            arrays |= {"unscored_ids": np.asarray(result.unscored[0]), "unscored_top": result.unscored[1]}
         warnings = (*result.warnings, *self._precision(variant, task.evalset), *variant.cautions)
         warnings += (trained,) if (trained := trained_on(variant.card, task.evalset)) else ()
         return Record(job.key, "quality", "ok", labels(variant), values, arrays, "", warnings, provenance(job, task))

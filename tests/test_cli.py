@@ -327,7 +327,7 @@ def test_a_sweep_that_has_not_finished_is_never_decided(
     capsys.readouterr()
     assert main(monkeypatch, "decide", "s") == 4
     out = capsys.readouterr().out
-    assert "Only provisional" in out and "1 of 2 candidates have no result yet" in out
+    assert "Only provisional" in out and "1 of 2 candidates has no result yet" in out
     assert main(monkeypatch, "report", "s") == 0
     page = Path("reports/s/index.html").read_text()
     assert "Not all candidates have run" in page and "Decided by the policy" not in page

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.candidates import Breach, Candidate, breaches
-from harness.policy import Policy, check_categories, read_policy, set_weights
+from harness.policy import Policy, check_categories, check_sets, read_policy, set_weights
 from harness.types import HarnessError
 
 
@@ -54,6 +55,18 @@ def test_an_empty_policy_has_the_defaults() -> None:
         ({"seed": -1}, "policy.seed"),
         ({"seed": "x"}, "policy.seed"),
         ({"reference": None}, "policy.reference"),
+        ({"limits": {"cost_per_million_doc": 1}}, "Did you mean cost_per_million_docs"),
+        ({"weights": {"a": 0}}, "policy.weights.a=0: expected a number above 0"),
+        ({"weights": {"a": -1}}, "policy.weights.a=-1"),
+        ({"weights": {"a": float("inf")}}, "policy.weights.a=inf"),
+        ({"weights": ["a"]}, "policy.weights=['a']: expected names of eval sets and numbers"),
+        ({"prices": {"machine_per_hr": 1}}, "Did you mean machine_per_hour"),
+        ({"prices": 3}, "policy.prices=3"),
+        ({"prices": {"machine_per_hour": 0}}, "policy.prices.machine_per_hour=0"),
+        ({"prices": {"machine_per_hour": "1 USD"}}, "policy.prices.machine_per_hour='1 USD'"),
+        ({"prices": {"per_million_tokens": {"m": -1}}}, "policy.prices.per_million_tokens.m=-1"),
+        ({"prices": {"per_million_tokens": 0.1}}, "policy.prices.per_million_tokens=0.1: expected models and prices"),
+        ({"prices": {"currency": 3}}, "policy.prices.currency=3"),
     ],
 )
 def test_a_wrong_policy_is_one_line(node: dict[str, Any], said: str) -> None:
@@ -178,3 +191,44 @@ def test_shares_are_the_weighted_mean_of_categories_of_the_weighted_mean_of_thei
     assert set_weights(read_policy({}), sets) == pytest.approx({"a": 3 / 9, "b": 5 / 9, "c": 1 / 9})
     weighed = set_weights(read_policy({"category_weights": {"retrieval": 2, "sts": 1}}), sets)
     assert weighed == pytest.approx({"a": 2 / 3 * 3 / 4, "b": 1 / 3, "c": 2 / 3 * 1 / 4})
+
+
+# Weights of eval sets and prices ---------------------------------------------------------------------------------
+
+
+def test_weights_of_the_policy_replace_those_of_manifests_and_need_not_sum_to_anything() -> None:
+    sets = {name: {"type": "retrieval", "weight": 1.0} for name in "abc"}
+    assert set_weights(read_policy({"weights": {"a": 70, "b": 30, "c": None}}), sets) == pytest.approx(
+        {"a": 70 / 101, "b": 30 / 101, "c": 1 / 101}
+    )
+    kinds = sets | {"c": {"type": "sts", "weight": 1.0}}
+    both = read_policy({"weights": {"a": 3}, "category_weights": {"retrieval": 1, "sts": 1}})
+    assert set_weights(both, kinds) == pytest.approx({"a": 3 / 8, "b": 1 / 8, "c": 1 / 2})
+
+
+def test_a_weight_of_an_eval_set_that_the_sweep_lacks_is_refused() -> None:
+    with pytest.raises(HarnessError, match="no eval set 'helpdsk' in this sweep. Did you mean helpdesk?"):
+        check_sets(read_policy({"weights": {"helpdsk": 2}}), ["helpdesk", "scifact"])
+
+
+def test_prices_are_unknown_unless_given() -> None:
+    assert read_policy({}).prices == {"machine_per_hour": None, "per_million_tokens": {}, "currency": "USD"}
+    found = read_policy({"prices": {"per_million_tokens": {"free": 0}, "currency": "EUR"}}).prices
+    assert found == {"machine_per_hour": None, "per_million_tokens": {"free": 0.0}, "currency": "EUR"}
+
+
+def test_a_policy_of_ones_own_is_taken_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.launch import compose
+
+    monkeypatch.chdir(tmp_path)
+    Path("configs/policy").mkdir(parents=True)
+    Path("configs/policy/mine.yaml").write_text(
+        "defaults: [default]\nname: mine\nmargin: 0.05\nweights: {helpdesk: 2}\nprices: {machine_per_hour: 1.5}\n"
+    )
+    found = read_policy(compose(["policy=mine"])[0].config["policy"])
+    assert (found.name, found.margin, found.weights) == ("mine", 0.05, {"helpdesk": 2.0})
+    assert found.prices == {"machine_per_hour": 1.5, "per_million_tokens": {}, "currency": "USD"}
+    typed = read_policy(compose(["policy.weights={helpdesk:3}"])[0].config["policy"])
+    assert typed.weights == {"helpdesk": 3.0}

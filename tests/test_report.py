@@ -2,9 +2,11 @@
 
 import json
 import re
+import struct
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -13,6 +15,7 @@ from harness.page import data_block
 from harness.policy import Policy
 from harness.record import render_record
 from harness.report import read_report, render_page, write_report
+from harness.sections.configurations import Configurations
 from harness.table import Sweep
 from harness.wording import percent, score, signed, size
 from tests.small_sweep import FOUR, POLICY, candidate, failed, small_sweep
@@ -56,7 +59,9 @@ def test_the_same_records_give_the_same_bytes_in_all_three_files(tmp_path: Path)
     first, second = (write_report(sweep, decision, tmp_path / name) for name in ("a", "b"))
     assert first.name == "index.html"
     assert first.read_bytes() == second.read_bytes()
-    for name in ("decision.md", "decision.json"):
+    figures = sorted(path.name for path in (tmp_path / "a" / "figures").iterdir())
+    assert figures == [f"{name}.{kind}" for name in ("bytes", "forest", "latency") for kind in ("png", "svg")]
+    for name in ("decision.md", "decision.json", *(f"figures/{name}" for name in figures)):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert json.loads((tmp_path / "a" / "decision.json").read_text("utf-8")) == json.loads(json.dumps(decision))
 
@@ -205,7 +210,7 @@ def test_hostile_names_do_not_break_the_record_either() -> None:
     assert "\n# x" not in text
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     widths = {len(re.findall(r"(?<!\\)\|", row)) for row in rows[:4]}
-    assert widths == {8}
+    assert len(widths) == 1
 
 
 def test_a_data_block_cannot_close_its_script() -> None:
@@ -259,3 +264,48 @@ def test_numbers_are_written_without_false_zeros_or_hyphens() -> None:
     assert (score(None), signed(None), size(None), percent(None)) == ("–", "–", "–", "–")
     assert (size(384), size(125_952), size(3_000_000_000)) == ("384 B", "126 KB", "3.00 GB")
     assert (percent(0.999), percent(1.0), percent(0.001), percent(0.0)) == ("over 99 %", "100 %", "under 1 %", "0 %")
+
+
+def test_figures_stand_alone_in_the_light_colours(tmp_path: Path) -> None:
+    found = [dict(c) | {"model": c["model"] + HOSTILE + "\x1b\u202e"} for c in FOUR]
+    sweep = small_sweep(found)
+    write_report(sweep, decide(sweep, POLICY), tmp_path)
+    colours = {"#0b5c33", "#dcf9e3", "#1b1f26"}  # the pick, the margin and text
+    for path in sorted((tmp_path / "figures").glob("*.svg")):
+        text = path.read_text(encoding="utf-8")
+        assert ElementTree.fromstring(text).tag.endswith("svg"), "well-formed, whatever a name holds"
+        assert "var(--" not in text and "#0a0b" not in text and "<script" not in text
+        assert path.stem != "forest" or all(colour in text for colour in colours)
+    raw = (tmp_path / "figures" / "latency.png").read_bytes()
+    assert raw.startswith(b"\x89PNG") and struct.unpack(">II", raw[16:24]) == (1120, 800)
+
+
+def test_the_page_holds_of_the_candidates_as_data_the_pick_and_the_reference_alone() -> None:
+    html = page(small_sweep())
+    data = json.loads(html[html.index('id="decision-data">') :].partition(">")[2].partition("</script>")[0])
+    assert sorted(entry["id"] for entry in data["candidates"]) == sorted({data["pick"], data["reference"]})
+
+
+@pytest.mark.parametrize(("large", "too_large"), [(10, 10**9), (10, 10)])
+def test_a_large_page_says_so_and_a_too_large_one_leaves_out_rows(
+    monkeypatch: pytest.MonkeyPatch, large: int, too_large: int
+) -> None:
+    monkeypatch.setattr("harness.report.LARGE", large)
+    monkeypatch.setattr("harness.report.TOO_LARGE", too_large)
+    sweep = small_sweep()
+    html = render_page(read_report(sweep, decide(sweep, POLICY)), [Configurations(lean=3)])
+    assert "This file is large" in html
+    rows = html[html.index('id="all"') :].partition("</table>")[0].count('<tr data-c="')
+    assert (rows, "The best 3 are shown" in html) == ((4, False) if too_large > large else (3, True))
+    assert ("Texts, maps and the lower rows" in html) == (too_large == large)
+
+
+def test_names_of_ten_thousand_characters_are_cut_and_what_steers_text_is_shown() -> None:
+    found = [
+        dict(c) | {"model": name}
+        for c, name in zip(FOUR, ("x" * 10_000, "y " * 5_000, "a\u202eb", "\x1b[31m"), strict=True)
+    ]
+    html = page(small_sweep(found))
+    assert not re.search(r"[^\s<>]{400}", re.sub(r"<(style|script).*?</\1>", "", html, flags=re.S))
+    assert "a\ufffdb" in html and "\ufffd[31m" in html
+    assert len(html) < 400_000

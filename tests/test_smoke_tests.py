@@ -17,11 +17,9 @@ from harness.decide import DECIDED, SAMPLED, decide
 from harness.policy import read_policy
 from harness.record import render_record
 from harness.report import read_report, render_page
-from harness.sections.configurations import Configurations
 from harness.sections.data_health import DataHealth
 from harness.sections.timing_health import TimingHealth
 from harness.sections.tradeoffs import Tradeoffs
-from harness.sensitivity import stability
 from harness.store import Records, write_json
 from harness.table import MORE, Sweep, read_sweep, rows
 from harness.terminal import decision_text, write_table
@@ -31,11 +29,6 @@ from tests.small_sweep import POLICY, small_sweep
 
 SAMPLE = "50 of 300 queries, 1000 of 5183 documents"
 ALLOWED = replace(POLICY, allow_sample=True)
-
-
-@pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.decide.stability", lambda field, policy: stability(field, policy, 10, 100))
 
 
 def sub_sampled(tasks: tuple[str, ...] = ("helpdesk",), **more: Any) -> Sweep:
@@ -170,7 +163,7 @@ def test_a_pick_that_the_policy_allows_never_looks_settled() -> None:
     assert 'class="box good"' in settled and "smoke" not in settled
 
 
-@pytest.mark.parametrize("part", [DataHealth, Configurations, Tradeoffs, TimingHealth])
+@pytest.mark.parametrize("part", [DataHealth, Tradeoffs, TimingHealth])
 def test_every_table_of_the_page_that_names_the_set_names_the_sample(part: Any) -> None:
     html = part().render(read_report(sub_sampled(), decide(sub_sampled(), POLICY)))
     named = re.findall(r">(helpdesk[^<]*)<", html)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from itertools import combinations
 from math import log2
@@ -13,7 +14,7 @@ import pytest
 from harness.duplicates import near_duplicates
 from harness.evalsets import load
 from harness.types import NO_QRELS, EvalSet, HarnessError, Note, Qrels, Texts
-from harness.validate import opened, unchecked, validate
+from harness.validate import examined, opened, validate
 
 SETS = Path(__file__).resolve().parents[2] / "shared" / "data" / "retrieval"
 SECOND = 1 / log2(3)
@@ -39,7 +40,8 @@ def found(evalset: EvalSet) -> dict[str, Note]:
 def test_a_clean_set_has_only_the_power_and_size_notes() -> None:
     words = ["alpha beta gamma", "delta epsilon zeta", "eta theta iota"]
     notes = validate(made(words, ["one", "two"], [(0, 0, 2), (0, 1, 1), (1, 2, 1)]))
-    assert [n.code for n in notes] == ["power", "small-corpus"]
+    assert [n.code for n in notes if n.code != "holes"] == ["reachable", "judgements", "power", "small-corpus"]
+    assert {n.level for n in notes[:-1]} == {"info"}
 
 
 def test_dangling_judgements_cap_recall_and_ndcg() -> None:
@@ -54,7 +56,7 @@ def test_a_note_of_the_reader_keeps_its_place_and_appears_once_with_the_effect()
     evalset = made(["a"], ["x"], [(0, -1, 1), (0, 0, 1)])
     read = (Note("format", "info", "f", "read as beir"), Note("dangling-judgements", "warning", "t.tsv:1", "seen"))
     notes = validate(EvalSet(**{**vars(evalset), "notes": read}))
-    assert notes[0] == read[0]
+    assert notes[0] == read[0]._replace(effect="none: it says how the set was read")
     (dangling,) = [n for n in notes if n.code == "dangling-judgements"]
     assert (dangling.place, dangling.message) == ("t.tsv:1", "seen")
     assert "recall at most 0.5000" in dangling.effect
@@ -179,10 +181,49 @@ def test_power_states_the_detectable_difference() -> None:
     note = found(made(["a", "b"], queries, [(i, i % 2, 1) for i in range(100)] + [(0, 1, 0)]))["power"]
     assert note.count == 100
     assert "difference in nDCG@10: 0.056 " in note.effect
-    assert note.message == (
-        "100 scored queries, 1.0 judgements for each judged query, 1.0 relevant documents for each scored query"
-    )
+    assert note.message == "100 scored queries"
     assert "784 queries" in note.fix
+
+
+def test_judgements_and_relevant_documents_of_each_query_are_counted() -> None:
+    note = found(made(["a", "b", "c"], ["x", "y"], [(0, 0, 1), (0, 1, 1), (0, 2, 0), (1, 2, 1)]))["judgements"]
+    assert note.message == (
+        "2.0 judgements for each judged query (1 to 3), 1.5 relevant documents for each scored query (1 to 2)"
+    )
+    assert note.effect.startswith("1 of 2 scored queries have one relevant document: nDCG@10 takes 11 values")
+
+
+def test_every_finding_has_a_place_and_an_effect_and_each_of_a_text_an_example() -> None:
+    evalset = made(
+        ["", "same", "Same", " ".join(["long"] * 300)], ["same", "same", ""], [(0, 1, 3), (1, 3, 1), (0, -1, 1)]
+    )
+    notes = validate(EvalSet(**{**vars(evalset), "source": "somewhere"}))
+    assert len(notes) > 10
+    assert [n.code for n in notes if not (n.place and n.effect)] == []
+    of_texts = {"identical-documents", "empty-documents", "empty-queries", "query-equals-document", "duplicate-queries",
+                "long-texts", "queries-without-relevant", "dangling-judgements"}  # fmt: skip
+    assert {n.code for n in notes if n.example} >= of_texts
+
+
+def test_a_finding_names_the_line_of_its_text(tmp_path: Path) -> None:
+    corpus = ["a", "one"], ["b", ""], ["c", "one"]
+    rows = "\n\n".join(json.dumps({"_id": name, "text": text}) for name, text in corpus)
+    (tmp_path / "corpus.jsonl").write_text(rows)
+    (tmp_path / "queries.jsonl").write_text('{"_id": "a", "text": "two"}\n{"_id": "b", "text": "what"}\n')
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "qrels" / "test.tsv").write_text("a\ta\t1\nb\tgone\t1\nb\ta\t2\n")
+    notes = found(opened(str(tmp_path), "", []))
+    assert notes["empty-documents"].place == f"{tmp_path}/corpus.jsonl:3"
+    assert notes["identical-documents"].place == f"{tmp_path}/corpus.jsonl:5"
+    assert notes["dangling-judgements"].place == f"{tmp_path}/qrels/test.tsv:2"
+    assert notes["dangling-judgements"].example == '"what"'
+
+
+def test_a_finding_in_rows_names_the_row(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("sentence1,sentence2,score\na,b,1\nc,,2\nd,e,3\nb,a,1\n")
+    notes = found(opened(str(tmp_path), "sts", []))
+    assert notes["empty-pairs"].place == f"{tmp_path}/test.csv:3"
+    assert notes["duplicate-pairs"].place == f"{tmp_path}/test.csv:5"
 
 
 @pytest.mark.parametrize(
@@ -195,10 +236,12 @@ def test_a_small_corpus_makes_recall_cheap(size: int, level: str | None, recall:
 
 
 def test_what_is_not_checked_is_said() -> None:
-    text = " ".join(unchecked())
-    assert all(word in text for word in ("language", "holes", "training", "token limit"))
-    plain = " ".join(unchecked(EvalSet("x", "sts", Texts(("a",), ("a",)), Texts(("b",), ("b",)), NO_QRELS)))
-    assert "labels are right" in plain and "holes" not in plain
+    text = " ".join(examined(made(["a"], ["x"], [(0, 0, 1)])).unchecked)
+    assert all(word in text for word in ("language", "labels", "training", "own limit"))
+    targets = {"score": np.array([1.0, 2.0, 3.0])}
+    three = Texts(("1", "2", "3"), ("a", "b", "c"))
+    plain = " ".join(examined(EvalSet("x", "sts", three, three, NO_QRELS, targets=targets)).unchecked)
+    assert "labels are right" in plain and "BM25" not in plain
 
 
 def test_data_without_a_manifest_is_read_as_the_type_that_is_named(tmp_path: Path) -> None:

@@ -30,10 +30,11 @@ class Tables:
         folder = Path(path)
         if not folder.is_dir() or any(folder.glob("topics*")):
             return False
-        files = {p.name: stem(p) for p in folder.iterdir() if p.is_file() and p.name.lower().endswith(EXTENSIONS)}
+        tables = [p for p in folder.iterdir() if p.is_file() and p.name.lower().endswith(EXTENSIONS)]
+        files = {p.name: stem(p) for p in tables if stem(p) in ("corpus", "queries", "qrels")}
         judged = "qrels" in files.values()
         beir = all(name.endswith((".jsonl", ".jsonl.gz")) for name in files) and not judged
-        return not beir and len({"corpus", "queries", "qrels"} & set(files.values())) >= 2
+        return not beir and len(set(files.values())) >= 2
 
     def read(self) -> RawSet:
         """The set as written; whatever is missing, broken or ambiguous is a HarnessError with its place."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.columns import check_columns
+from harness.complaints import Broken, complain
 from harness.parts import place
 from harness.rawsets import CORPUS, QRELS, Item, assemble, judgements, texts
 from harness.reading import Row, Table, lines, listing, open_qrels, open_table, shown
@@ -95,7 +96,9 @@ def _id_text_rows(path: Path) -> Iterator[Row]:
         if not line.strip() or (number == 0 and fields[0].lower() in _ID_HEADERS):
             continue
         if len(fields) != 2:
-            raise HarnessError(f"{where} has {len(fields)} columns, expected 2 (id, text), separated by TAB.")
+            wrong = f"{where} has {len(fields)} columns, expected 2 (id, text), separated by TAB."
+            complain(Broken(wrong, "column-count"))
+            continue
         yield Row(where, {"_id": fields[0].strip(), "text": fields[1]})
 
 
@@ -111,7 +114,9 @@ def _topics(path: Path, tag: str) -> tuple[list[Item], list[Note]]:
         for needed in ("num", tag):
             if needed not in fields:
                 has = ", ".join(f"<{name}>" for name in fields)
-                raise HarnessError(f"{where} has no <{needed}>; it has {has}. Add it, or set columns.query to a tag.")
+                raise Broken(
+                    f"{where} has no <{needed}>; it has {has}. Add it, or set columns.query to a tag.", "bad-block"
+                )
         items.append(_item(_LABEL.sub("", fields["num"]), _LABEL.sub("", fields[tag]), where, "num"))
         unread.update(fields.keys() - {"num", tag})
     return items, _unread(unread, path, "topics")
@@ -140,7 +145,7 @@ def _unread(tags: Counter[str], path: Path, what: str) -> list[Note]:
 
 def _item(name: str, text: str, where: str, tag: str) -> Item:
     if not _plain(name):
-        raise HarnessError(f"{where} has no <{tag}> with an id. Each block needs one.")
+        raise Broken(f"{where} has no <{tag}> with an id. Each block needs one.", "bad-block")
     return Item(_plain(name), _plain(text), where)
 
 
@@ -157,7 +162,9 @@ def _blocks(path: Path, tag: str) -> Iterator[tuple[str, str]]:
         for piece in pieces:
             if piece.lower() == f"<{tag}>":
                 if start:
-                    raise HarnessError(f"{start} opens <{tag}>, which is not closed before {where}. Add </{tag}>.")
+                    raise Broken(
+                        f"{start} opens <{tag}>, which is not closed before {where}. Add </{tag}>.", "bad-block"
+                    )
                 start, kept = where, []
             elif piece.lower() == f"</{tag}>":
                 yield start, "".join(kept)
@@ -165,7 +172,9 @@ def _blocks(path: Path, tag: str) -> Iterator[tuple[str, str]]:
             elif start:
                 kept.append(piece)
             elif piece.strip():
-                raise HarnessError(f"{where} has text outside <{tag}>: {piece.strip()!r:.40}. Put it in a block.")
+                raise Broken(
+                    f"{where} has text outside <{tag}>: {piece.strip()!r:.40}. Put it in a block.", "bad-block"
+                )
         kept.append("\n")
     if start:
-        raise HarnessError(f"{start} opens <{tag}>, which is never closed. Add </{tag}>.")
+        raise Broken(f"{start} opens <{tag}>, which is never closed. Add </{tag}>.", "bad-block")

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from harness.cases import at
+from harness.complaints import Broken
 from harness.pairing import pairs_of, sides
 from harness.sampling import drawn, only
 from harness.splits import Content, Splits
-from harness.types import EvalSet, HarnessError, Note
+from harness.types import EvalSet, Note
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Bitext:
         table = splits.table(self.split)
         pairs = [pair for pair, _, _ in pairs_of(table, self.columns, {})]
         if len(pairs) == 1:
-            raise HarnessError(f"{table.where} has one pair, which no model can miss; expected at least two.")
+            raise Broken(f"{table.where} has one pair, which no model can miss; expected at least two.", "too-few")
         return sides(pairs, {"gold": np.arange(len(pairs), dtype=np.int32)}, table.where)
 
     @staticmethod
@@ -60,8 +62,9 @@ def _languages(evalset: EvalSet) -> list[Note]:
         return []
     message = f"languages: [{', '.join(given)}]: a bitext has two languages"
     level = "error" if len(given) == 1 else "warning"
-    effect = "sentences of one language are paired by their words, not by translation"
-    return [Note("one-language", level, evalset.source, message, effect, "Name both, such as [de, en].")]
+    effect = "all of the score: sentences of one language are paired by their words, not by translation"
+    note = Note("one-language", level, evalset.source, message, effect, "Name both, such as [de, en].")
+    return [note._replace(example=", ".join(given))]
 
 
 def _empty(evalset: EvalSet) -> list[Note]:
@@ -69,8 +72,9 @@ def _empty(evalset: EvalSet) -> list[Note]:
     if not empty:
         return []
     message = f"{len(empty)} pairs have an empty side, such as {evalset.queries.ids[empty[0]]}"
-    effect = "an empty sentence has no translation: these pairs are found by chance"
-    return [Note("empty-pairs", "warning", "", message, effect, "Remove these pairs.", len(empty))]
+    effect = f"{len(empty) / len(evalset.queries):.1%} of the score is chance: an empty sentence has no translation"
+    note = Note("empty-pairs", "warning", "", message, effect, "Remove these pairs.", len(empty))
+    return [at(note, evalset.queries, empty[0])]
 
 
 def _repeated(evalset: EvalSet) -> list[Note]:
@@ -81,7 +85,10 @@ def _repeated(evalset: EvalSet) -> list[Note]:
     message = f"{again[0]} sentences repeat an earlier one, {again[1]} translations an earlier one"
     best = _findable(pairs) / len(pairs)
     effect = f"of equal texts one at most is found: accuracy at most {best:.4f}, and F1 no higher"
-    return [Note("duplicate-sentences", "warning", "", message, effect, "Keep one of each.", sum(again))]
+    note = Note("duplicate-sentences", "warning", "", message, effect, "Keep one of each.", sum(again))
+    side, texts = (0, evalset.queries) if again[0] else (1, evalset.documents)
+    first = next(i for i, pair in enumerate(pairs) if any(pair[side] == before[side] for before in pairs[:i]))
+    return [at(note, texts, first)]
 
 
 def _findable(pairs: Sequence[tuple[str, str]]) -> int:
@@ -104,4 +111,5 @@ def _same(evalset: EvalSet) -> list[Note]:
     message += evalset.queries.ids[same[0]]
     effect = f"every model finds them: {share:.1%} of the score is given away"
     level = "warning" if share >= 0.05 else "info"
-    return [Note("equal-texts", level, "", message, effect, "Remove them, or translate them.", len(same))]
+    note = Note("equal-texts", level, "", message, effect, "Remove them, or translate them.", len(same))
+    return [at(note, evalset.queries, same[0])]

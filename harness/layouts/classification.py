@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.cases import at, shortened
 from harness.classes import (
     TEXTS,
     Labelled,
@@ -23,6 +24,7 @@ from harness.classes import (
     singles,
 )
 from harness.columns import check_columns
+from harness.complaints import Broken, complain
 from harness.duplicates import folded
 from harness.sampling import drawn, only
 from harness.splits import Content, Splits
@@ -49,9 +51,10 @@ class Classification:
         asked, learnt = [row.labels[0] for row in test], [row.labels[0] for row in train]
         everything = {*asked, *learnt}
         if not set(asked) & set(learnt):
-            raise HarnessError(
+            raise Broken(
                 f"{splits.where}: no label of {self.split} comes in {TRAIN}: {named(sorted(set(asked)))} there, "
-                f"{named(sorted(set(learnt)))} in {TRAIN}. Spell them alike."
+                f"{named(sorted(set(learnt)))} in {TRAIN}. Spell them alike.",
+                "labels-differ",
             )
         targets = {"label": numbers(asked, everything), "document_label": numbers(learnt, everything)}
         notes = (*lookalikes(everything), *_unlearnt(test, learnt), *_few(asked, learnt, self.settings))
@@ -96,7 +99,8 @@ def _check_both(splits: Splits, split: str) -> None:
 def _plain(rows: list[Labelled], where: str) -> list[Labelled]:
     for row in rows:
         if len(row.labels) > 1:
-            raise HarnessError(f"{row.place} has {len(row.labels)} labels; classification takes one for each text.")
+            line = f"{row.place} has {len(row.labels)} labels; classification takes one for each text."
+            complain(Broken(line, "bad-label"))
     check_several((row.labels[0] for row in rows), where)
     return rows
 
@@ -113,7 +117,8 @@ def _unlearnt(test: Sequence[Labelled], learnt: Sequence[str]) -> list[Note]:
     labels = sorted({row.labels[0] for row in new})
     message = f"{len(new)} of {len(test)} test texts have a label that training never shows: {named(labels)}"
     effect = f"accuracy at most {1 - len(new) / len(test):.4f}"
-    return [Note("unknown-labels", "warning", new[0].place, message, effect, "Add training texts.", len(new))]
+    note = Note("unknown-labels", "warning", new[0].place, message, effect, "Add training texts.", len(new))
+    return [note._replace(example=f'"{shortened(new[0].text)}"')]
 
 
 def _few(asked: Sequence[str], learnt: Sequence[str], settings: Mapping[str, Any]) -> list[Note]:
@@ -126,15 +131,18 @@ def _few(asked: Sequence[str], learnt: Sequence[str], settings: Mapping[str, Any
         message = f"{len(single)} labels have one training text: {named(single)}"
         effect = f"{sum(hit[label] for label in single) / total:.1%} of the test texts rest on one example"
         fix = "Add texts, or merge labels."
-        notes.append(Note("single-example-labels", "warning", "", message, effect, fix, len(single)))
+        notes.append(Note("single-example-labels", "warning", "", message, effect, fix, len(single), single[0]))
     if len(few) > len(single):
         message = f"{len(few)} of {len(set(learnt))} labels have fewer than {shots} training texts: {named(few)}"
-        effect = f"a classifier sees up to {shots} a label; these have fewer, the same in every experiment"
-        notes.append(Note("few-example-labels", "info", "", message, effect, count=len(few)))
+        share = sum(hit[label] for label in few) / total
+        effect = f"{share:.1%} of the test texts have a label with fewer examples, the same ones in every experiment"
+        notes.append(Note("few-example-labels", "info", "", message, effect, "Add texts.", len(few), few[0]))
     if tested:
         message = f"{len(tested)} labels have one test text: {named(tested)}"
         effect = f"each of these texts alone decides 1/{times} of macro-F1"
-        notes.append(Note("single-test-labels", "warning", "", message, effect, "Add test texts.", len(tested)))
+        notes.append(
+            Note("single-test-labels", "warning", "", message, effect, "Add test texts.", len(tested), tested[0])
+        )
     return notes
 
 
@@ -144,7 +152,8 @@ def _contradicting(texts: Texts, labels: Sequence[int], unlike: Sequence[Sequenc
     lost = sum(len(group) - max(Counter(labels[i] for i in group).values()) for group in unlike)
     message = f"{len(unlike)} test texts come again with another label, such as {texts.ids[unlike[0][1]]}"
     effect = f"accuracy at most {1 - lost / len(texts):.4f}"
-    return [Note("contradicting-texts", "warning", "", message, effect, "Keep one label for each.", lost)]
+    note = Note("contradicting-texts", "warning", "", message, effect, "Keep one label for each.", lost)
+    return [at(note, texts, unlike[0][1])]
 
 
 def _confusing(texts: Texts, mixed: Sequence[Sequence[int]]) -> list[Note]:
@@ -153,7 +162,8 @@ def _confusing(texts: Texts, mixed: Sequence[Sequence[int]]) -> list[Note]:
     count = sum(map(len, mixed))
     message = f"{len(mixed)} training texts come again with another label, such as {texts.ids[mixed[0][1]]}"
     effect = f"{count / len(texts):.1%} of the training texts teach two answers to one text"
-    return [Note("confusing-training", "warning", "", message, effect, "Keep one label for each.", len(mixed))]
+    note = Note("confusing-training", "warning", "", message, effect, "Keep one label for each.", len(mixed))
+    return [at(note, texts, mixed[0][1])]
 
 
 def _leaked(evalset: EvalSet) -> list[Note]:
@@ -170,4 +180,5 @@ def _leaked(evalset: EvalSet) -> list[Note]:
     effect = (
         f"{right / len(asked):.1%} of the answers may be learnt by heart; {len(seen) - right} differ in label there"
     )
-    return [Note("train-test-overlap", "warning", "", message, effect, "Remove them from training.", len(seen))]
+    note = Note("train-test-overlap", "warning", "", message, effect, "Remove them from training.", len(seen))
+    return [at(note, evalset.queries, seen[0])]

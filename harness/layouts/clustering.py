@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.cases import at
 from harness.classes import (
     TEXTS,
     Labelled,
@@ -24,9 +25,10 @@ from harness.classes import (
     singles,
 )
 from harness.columns import check_columns
+from harness.complaints import Broken
 from harness.sampling import drawn, only
 from harness.splits import Content, Splits
-from harness.types import EvalSet, HarnessError, Ints, Note, Texts
+from harness.types import EvalSet, Ints, Note, Texts
 
 _NONE = Texts((), ())
 
@@ -85,7 +87,8 @@ def _checked(labels: Sequence[str | None], level: int, levels: int, where: str) 
     check_several(there, where + on)
     alone = singles(there)
     if len(alone) == len(there):
-        raise HarnessError(f"{where}{on}: each text has a label of its own; expected labels that several texts share.")
+        line = f"{where}{on}: each text has a label of its own; expected labels that several texts share."
+        raise Broken(line, "all-alone")
     return [*lookalikes(there), *_alone(there, alone, on)]
 
 
@@ -96,7 +99,8 @@ def _alone(labels: Sequence[str], alone: Sequence[str], on: str) -> list[Note]:
     share = len(alone) / n * log(n) / _entropy(Counter(labels).values())
     message = f"{len(alone)} of {len(set(labels))} labels have one text{on}: {named(alone)}"
     effect = f"each asks for a cluster of its own; they hold {share:.1%} of what the clusters should tell (entropy)"
-    return [Note("single-example-labels", "warning", "", message, effect, "Merge them, or add texts.", len(alone))]
+    fix = "Merge them, or add texts."
+    return [Note("single-example-labels", "warning", "", message, effect, fix, len(alone), alone[0])]
 
 
 def _entropy(counts: Iterable[int]) -> float:
@@ -113,7 +117,8 @@ def _contradicting(evalset: EvalSet, unlike: Sequence[Sequence[int]]) -> list[No
     best = float(np.mean([_reachable(texts.texts, labels) for labels in levels]))
     message = f"{len(unlike)} texts come again with another label, such as {texts.ids[unlike[0][1]]}"
     effect = f"equal texts fall into one cluster: V-measure at most {best:.4f}"
-    return [Note("contradicting-texts", "warning", "", message, effect, "Keep one label for each.", len(unlike))]
+    note = Note("contradicting-texts", "warning", "", message, effect, "Keep one label for each.", len(unlike))
+    return [at(note, texts, unlike[0][1])]
 
 
 def _reachable(texts: Sequence[str], labels: Ints) -> float:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from harness.columns import Want, value_of
+from harness.complaints import Broken, complain
 from harness.pairing import pair_findings, pairs_kept, pairs_of, sides
+from harness.reading import Row
 from harness.splits import Content, Splits
-from harness.types import EvalSet, HarnessError, Note
+from harness.types import EvalSet, Note
 
 _LABEL = Want(("label",), ("label",))
 _MEANS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
@@ -33,15 +35,16 @@ class PairClassification:
         table = splits.table(self.split)
         pairs, labels = [], []
         for pair, names, wants in pairs_of(table, self.columns, {"label": _LABEL}):
-            value = value_of(pair.row, "label", names, wants)
-            if str(value).strip().lower() not in _MEANS:
-                raise HarnessError(f"{pair.row.place} has the label {value!r:.60}; expected 0 or 1, true or false.")
+            try:
+                label = _label(value_of(pair.row, "label", names, wants), pair.row)
+            except Broken as error:
+                complain(error)
+                continue
             pairs.append(pair)
-            labels.append(_MEANS[str(value).strip().lower()])
+            labels.append(label)
         if labels and len(set(labels)) < 2:
-            raise HarnessError(
-                f"{table.where}: every pair has the label {labels[0]}; expected some of 0 and some of 1."
-            )
+            line = f"{table.where}: every pair has the label {labels[0]}; expected some of 0 and some of 1."
+            raise Broken(line, "one-label")
         return sides(pairs, {"label": np.array(labels, dtype=np.int32)}, table.where)
 
     @staticmethod
@@ -53,6 +56,13 @@ class PairClassification:
     def kept(evalset: EvalSet, items: int) -> EvalSet:
         """So many pairs."""
         return pairs_kept(evalset, items)
+
+
+def _label(value: Any, row: Row) -> int:
+    known = _MEANS.get(str(value).strip().lower())
+    if known is None:
+        raise Broken(f"{row.place} has the label {value!r:.60}; expected 0 or 1, true or false.", "bad-label")
+    return known
 
 
 def _chance(evalset: EvalSet) -> Note:

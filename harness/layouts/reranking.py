@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.cases import at, shortened
 from harness.classes import named
 from harness.columns import Want, Wants, check_columns, grade_of, names_in, text_of, texts_of
+from harness.complaints import Broken, complain
 from harness.duplicates import folded
 from harness.reading import Row, Table
 from harness.sampling import sampled
 from harness.splits import Content, Splits
-from harness.types import EvalSet, HarnessError, Ints, Note, Qrels, Texts
+from harness.types import EvalSet, Ints, Note, Qrels, Texts
 
 _LISTS: Wants = {
     "query": Want(("query",), ("query",)),
@@ -62,12 +64,11 @@ class Reranking:
         names = names_in(table, form, self.columns)
         asked = list(_of_lists(table, names) if form is _LISTS else _of_rows(table, names))
         if not asked:
-            raise HarnessError(f"{table.where} is empty: expected at least one query with its candidates.")
+            raise Broken(f"{table.where} is empty: expected at least one query with its candidates.", "empty")
         scored = [one for one in asked if len({grade > 0 for grade in one.grades.values()}) == 2]
         if not scored:
-            raise HarnessError(
-                f"{table.where}: no query has both right and wrong candidates, so there is no order to score."
-            )
+            line = f"{table.where}: no query has both right and wrong candidates, so there is no order to score."
+            raise Broken(line, "no-relevant")
         return _content(scored, (*_left_out(asked), *_merged(scored)))
 
     @staticmethod
@@ -83,19 +84,26 @@ class Reranking:
 
 def _of_lists(table: Table, names: Mapping[str, str]) -> Iterator[_Asked]:
     for number, row in enumerate(table.rows, 1):
-        right, wrong = (texts_of(row, kind, names, _LISTS) for kind in ("positive", "negative"))
-        one = _Asked(number, text_of(row, "query", names, _LISTS), row.place, {}, [])
-        for text, grade in (*((text, 1) for text in right), *((text, 0) for text in wrong)):
-            _grade(one, text, grade, row)
-        yield one
+        try:
+            right, wrong = (texts_of(row, kind, names, _LISTS) for kind in ("positive", "negative"))
+            one = _Asked(number, text_of(row, "query", names, _LISTS), row.place, {}, [])
+            for text, grade in (*((text, 1) for text in right), *((text, 0) for text in wrong)):
+                _grade(one, text, grade, row)
+        except Broken as error:
+            complain(error)
+        else:
+            yield one
 
 
 def _of_rows(table: Table, names: Mapping[str, str]) -> Iterator[_Asked]:
     found: dict[str, _Asked] = {}
     for row in table.rows:
-        query = text_of(row, "query", names, _ROWS)
-        one = found.setdefault(query, _Asked(len(found) + 1, query, row.place, {}, []))
-        _grade(one, text_of(row, "document", names, _ROWS), grade_of(row, "score", names, _ROWS), row)
+        try:
+            query = text_of(row, "query", names, _ROWS)
+            one = found.setdefault(query, _Asked(len(found) + 1, query, row.place, {}, []))
+            _grade(one, text_of(row, "document", names, _ROWS), grade_of(row, "score", names, _ROWS), row)
+        except Broken as error:
+            complain(error)
     yield from found.values()
 
 
@@ -104,9 +112,8 @@ def _grade(one: _Asked, text: str, grade: int, row: Row) -> None:
         one.repeats.append(text)
     before = one.grades.setdefault(text, grade)
     if before != grade:
-        raise HarnessError(
-            f"{row.place} has the candidate {text!r:.40} both with grade {before} and {grade} for one query. Keep one."
-        )
+        both = f"both with grade {before} and {grade} for one query"
+        raise Broken(f"{row.place} has the candidate {text!r:.40} {both}. Keep one.", "two-grades")
 
 
 def _left_out(asked: Sequence[_Asked]) -> list[Note]:
@@ -120,7 +127,8 @@ def _left_out(asked: Sequence[_Asked]) -> list[Note]:
         if some:
             message = f"{len(some)} of {len(asked)} queries have no {lack} candidate: {named([o.query for o in some])}"
             fix = "Add one, or remove them."
-            notes.append(Note(code, "warning", some[0].place, message, effect, fix, len(some)))
+            note = Note(code, "warning", some[0].place, message, effect, fix, len(some))
+            notes.append(note._replace(example=f'"{shortened(some[0].query)}"'))
     return notes
 
 
@@ -129,7 +137,9 @@ def _merged(asked: Sequence[_Asked]) -> list[Note]:
     if not again:
         return []
     message = f"{len(again)} candidates come twice for one query, such as {again[0][1]!r:.40}; merged"
-    return [Note("duplicate-candidates", "info", again[0][0].place, message, "none", "Keep one.", len(again))]
+    effect, example = "none: a candidate counts once", f'"{shortened(again[0][1])}"'
+    place = again[0][0].place
+    return [Note("duplicate-candidates", "info", place, message, effect, "Keep one.", len(again), example)]
 
 
 def _content(asked: Sequence[_Asked], notes: tuple[Note, ...]) -> Content:
@@ -165,16 +175,18 @@ def _candidates(evalset: EvalSet) -> list[tuple[list[int], set[int]]]:
 
 
 def _twins(evalset: EvalSet) -> list[Note]:
-    texts, hit = evalset.documents.texts, []
+    texts, hit = evalset.documents.texts, list[int]()
     for i, (row, right) in enumerate(_candidates(evalset)):
         answers = {folded(texts[c]) for c in row if c in right}
         if any(folded(texts[c]) in answers for c in row if c not in right):
-            hit.append(evalset.queries.ids[i])
+            hit.append(i)
     if not hit:
         return []
-    message = f"{len(hit)} queries have a wrong candidate that is a right one but for case or white space: {named(hit)}"
+    message = f"{len(hit)} queries have a wrong candidate that is a right one but for case or white space: "
+    message += named([evalset.queries.ids[i] for i in hit])
     effect = f"{len(hit) / len(evalset.queries):.1%} of the queries are decided by spelling"
-    return [Note("candidate-twins", "warning", "", message, effect, "Judge both alike.", len(hit))]
+    note = Note("candidate-twins", "warning", "", message, effect, "Judge both alike.", len(hit))
+    return [at(note, evalset.queries, hit[0])]
 
 
 def _unlike(evalset: EvalSet) -> list[Note]:
@@ -191,7 +203,8 @@ def _unlike(evalset: EvalSet) -> list[Note]:
     message = f"{len(hit)} queries share text and candidates with another but not the judgement: "
     message += named([evalset.queries.ids[i] for i in sorted(hit)])
     effect = f"{len(hit) / len(evalset.queries):.1%} of the queries cannot all be ordered right"
-    return [Note("contradicting-queries", "warning", "", message, effect, "Judge them alike.", len(hit))]
+    note = Note("contradicting-queries", "warning", "", message, effect, "Judge them alike.", len(hit))
+    return [at(note, evalset.queries, min(hit))]
 
 
 def _chance(evalset: EvalSet) -> Note:

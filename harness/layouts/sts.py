@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.columns import Want, number_of
+from harness.columns import Want, number_of, within
+from harness.complaints import Broken, complain
 from harness.pairing import pair_findings, pairs_kept, pairs_of, sides
 from harness.splits import Content, Splits
-from harness.types import EvalSet, HarnessError, Note
+from harness.types import EvalSet, Note
 
 _FEWEST = 3
 _SCORE = Want(("score",), ("score",))
@@ -34,21 +35,19 @@ class Sts:
         table = splits.table(self.split)
         pairs, scores = [], []
         for pair, names, wants in pairs_of(table, self.columns, {"score": _SCORE}):
-            score = number_of(pair.row, "score", names, wants)
-            if not low <= score <= high:
-                raise HarnessError(
-                    f"{pair.row.place} has the score {score:g}, beyond {low:g} to {high:g}. Mend it, or set "
-                    f"settings: {{min_score: ..., max_score: ...}}"
-                )
+            try:
+                score = within(number_of(pair.row, "score", names, wants), (low, high), pair.row)
+            except Broken as error:
+                complain(error)
+                continue
             pairs.append(pair)
             scores.append(score)
         if pairs and len(set(scores)) < 2:
-            raise HarnessError(f"{table.where}: every pair has the same score, so there is no order to follow.")
+            line = f"{table.where}: every pair has the same score, so there is no order to follow."
+            raise Broken(line, "one-score")
         if 0 < len(pairs) < _FEWEST:
-            raise HarnessError(
-                f"{table.where}: expected at least {_FEWEST} pairs, of two the correlation is 1 or -1; "
-                f"it has {len(pairs)}."
-            )
+            line = f"{table.where}: expected at least {_FEWEST} pairs, of two the correlation is 1 or -1; "
+            raise Broken(f"{line}it has {len(pairs)}.", "too-few")
         return sides(pairs, {"score": np.array(scores, dtype=np.float64)}, table.where)
 
     @staticmethod

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.columns import Want, check_columns, list_of, names_in, texts_of
+from harness.cases import at
+from harness.columns import Want, check_columns, list_of, names_in, texts_of, within
+from harness.complaints import Broken, complain
 from harness.reading import Row
 from harness.sampling import drawn, only
 from harness.splits import Content, Splits
-from harness.types import Doubles, EvalSet, HarnessError, Ints, Note, Texts
+from harness.types import Doubles, EvalSet, Ints, Note, Texts
 
 _FEWEST = 3
 _WANTS = {
@@ -52,17 +54,15 @@ class Summarization:
         check_columns(self.columns, [(table, _WANTS)])
         names = names_in(table, _WANTS, self.columns)
         scale = float(self.settings.get("min_score", 0)), float(self.settings.get("max_score", 5))
-        found = [_source(row, names, scale) for row in table.rows]
+        found = list(_sources(table.rows, names, scale))
         if not found:
-            raise HarnessError(f"{table.where} is empty: expected at least one text with its summaries.")
+            raise Broken(f"{table.where} is empty: expected at least one text with its summaries.", "empty")
         if all(len(set(one.scores)) == 1 for one in found):
-            raise HarnessError(
-                f"{table.where}: the scores of each text are all the same, so there is no order to follow."
-            )
+            line = f"{table.where}: the scores of each text are all the same, so there is no order to follow."
+            raise Broken(line, "one-score")
         if all(len(one.scores) < _FEWEST for one in found):
-            raise HarnessError(
-                f"{table.where}: no text has {_FEWEST} machine summaries; of two the correlation is 1 or -1."
-            )
+            line = f"{table.where}: no text has {_FEWEST} machine summaries; of two the correlation is 1 or -1."
+            raise Broken(line, "too-few")
         score = np.array([score for one in found for score in one.scores], dtype=np.float64)
         targets = {
             "score": score, "text": _owners([len(one.machine) for one in found]),
@@ -95,24 +95,27 @@ class Summarization:
         )
 
 
+def _sources(rows: Iterable[Row], names: Mapping[str, str], scale: tuple[float, float]) -> Iterator[_Source]:
+    for row in rows:
+        try:
+            one = _source(row, names, scale)
+        except Broken as error:
+            complain(error)
+        else:
+            yield one
+
+
 def _source(row: Row, names: Mapping[str, str], scale: tuple[float, float]) -> _Source:
     human, machine = texts_of(row, "human", names, _WANTS), texts_of(row, "machine", names, _WANTS)
     scores = _scores(row, names)
     if len(machine) != len(scores):
         lengths = f'{len(machine)} in "{names["machine"]}" and {len(scores)} in "{names["score"]}"'
-        raise HarnessError(f"{row.place} has lists of unequal length: {lengths}. Give each summary its score.")
+        line = f"{row.place} has lists of unequal length: {lengths}. Give each summary its score."
+        raise Broken(line, "unequal-lists")
     if not human or len(machine) < 2:
-        raise HarnessError(
-            f"{row.place} has {len(human)} human and {len(machine)} machine summaries; at least one and two are needed."
-        )
-    low, high = scale
-    for score in scores:
-        if not low <= score <= high:
-            raise HarnessError(
-                f"{row.place} has the score {score:g}, beyond {low:g} to {high:g}. Mend it, or set "
-                "settings: {min_score: ..., max_score: ...}"
-            )
-    return _Source(human, machine, scores)
+        counts = f"{len(human)} human and {len(machine)} machine summaries"
+        raise Broken(f"{row.place} has {counts}; at least one and two are needed.", "too-few")
+    return _Source(human, machine, tuple(within(score, scale, row) for score in scores))
 
 
 def _scores(row: Row, names: Mapping[str, str]) -> tuple[float, ...]:
@@ -120,7 +123,8 @@ def _scores(row: Row, names: Mapping[str, str]) -> tuple[float, ...]:
     listed = value if isinstance(value, list | tuple) else (None,)
     numbers = tuple(map(_number, listed))
     if not np.isfinite(numbers).all():
-        raise HarnessError(f'{row.place} has no list of numbers in "{names["score"]}"; expected such as [4.5, 2].')
+        line = f'{row.place} has no list of numbers in "{names["score"]}"; expected such as [4.5, 2].'
+        raise Broken(line, "not-a-list")
     return numbers
 
 
@@ -154,8 +158,9 @@ def _empty(evalset: EvalSet) -> list[Note]:
         empty = [i for i, text in enumerate(texts.texts) if not text.strip()]
         if empty:
             message = f"{len(empty)} of {len(texts)} {what} summaries are empty, such as {texts.ids[empty[0]]}"
-            effect = "an empty summary has a vector like any other; its similarity means nothing"
-            notes.append(Note("empty-summaries", "warning", "", message, effect, "Remove them.", len(empty)))
+            effect = f"{len(empty) / len(texts):.1%} of the {what} summaries have a similarity that means nothing"
+            note = Note("empty-summaries", "warning", "", message, effect, "Remove them.", len(empty))
+            notes.append(at(note, texts, empty[0]))
     return notes
 
 
@@ -188,5 +193,7 @@ def _contradicting(evalset: EvalSet) -> list[Note]:
         return []
     message = f"{len(unlike)} machine summaries repeat another of the same text with a different score, such as "
     message += evalset.queries.ids[unlike[0]]
-    effect = "no similarity can satisfy both: the correlation of these texts stays below 1"
-    return [Note("contradicting-summaries", "warning", "", message, effect, "Keep one of each.", len(unlike))]
+    texts = len({owner[i] for i in unlike})
+    effect = f"no similarity can satisfy both: the correlation of {texts} texts stays below 1"
+    note = Note("contradicting-summaries", "warning", "", message, effect, "Keep one of each.", len(unlike))
+    return [at(note, evalset.queries, unlike[0])]

@@ -1,4 +1,4 @@
-"""The page's templates, and how a value gets into them."""
+"""The page's templates, and how a value gets into them: escaped, legible, and no longer than a page can show."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from harness.wording import limit, metric, number, percent, score, signed, size, whole
+from harness.wording import inert, legible, limit, metric, number, percent, score, signed, size, whole
 
 _FOLDER = Path(__file__).parent
 
@@ -39,11 +39,24 @@ def _environment() -> Environment:
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     found.filters |= {
         "score": score, "signed": signed, "number": number, "whole": whole, "size": size, "percent": percent,
-        "metric": metric, "limit": limit,
+        "metric": metric, "limit": limit, "whole_text": _whole_text,
     }  # fmt: skip
     return found
+
+
+def _shown(value: Any) -> Any:
+    """A text as the page can show it; markup, numbers and the like as they are."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return legible(value)
+
+
+def _whole_text(value: str) -> Markup:
+    """A text that is shown as long as it is, such as a command to copy."""
+    return escape(inert(value))

@@ -1,65 +1,228 @@
-"""Every configuration on every eval set, failed and skipped ones with their reason."""
+"""Every configuration: a candidate at one batch size on one device, over all eval sets; failures with their reason."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from harness.candidates import candidate_of
 from harness.page import fill
 from harness.report import Entry, Report
 from harness.table import Row
-from harness.wording import called, set_name
-
-_STATES = {"failed": "failed", "skipped": "skipped", "missing": ""}
+from harness.wording import called, enumerated, metric, number, percent, score, searched, set_name, signed, whole
 
 
 @dataclass(frozen=True)
 class Configurations:
-    """One line a variant and eval set, best candidates first; sorted and filtered in the browser, readable without."""
+    """One line a configuration, best candidates first; sorted, filtered and widened in the browser, readable without.
 
+    lean: how many of the lines a page shows that would be too large with all of them.
+    """
+
+    lean: int = 200
     position: ClassVar[int] = 60
     nav: ClassVar[str] = "All configurations"
 
     def render(self, report: Report) -> str:
         """The section; every sweep has one."""
-        entries = {e["id"]: e for e in report.entries}
-        places = {e["id"]: n for n, e in enumerate(report.entries)}
-        keys, pick = report.keys, report.decision["pick"]
+        lines = _lines(report)
+        shown = lines[: self.lean] if report.lean else lines
+        remarks = sorted({w for line in shown for w in line.warnings})
+        places = {remark: place for place, remark in enumerate(remarks, start=1)}
+        basic, extra, keys = _basic(report), _extra(report), report.keys
+        return fill(
+            "configurations.html",
+            lines=[
+                _shown(line, report.decision["pick"], basic, extra)
+                | {"key": keys.get(line.entry["id"], "") if line.entry else "", "remarks": _at(line, places)}
+                for line in shown
+            ],
+            left_out=len(lines) - len(shown),
+            basic=basic,
+            extra=extra,
+            remarks=remarks,
+            lost=_lost(lines),
+            published=report.published,
+            notes=report.published_notes,
+        )
 
-        def place(row: Row) -> tuple[bool, int, str, int]:
-            known = places.get(candidate_of(row), len(places))
-            return (row["status"] != "ok", known, str(row["task"]), row["batch_size"] or 0)
 
-        lines = [_line(row, entries.get(candidate_of(row)), keys, pick) for row in sorted(report.rows, key=place)]
-        remarks = sorted({w for line in lines for w in line["row"]["warnings"]})
-        metric = report.decision["metric"]
-        values = {"lines": lines, "remarks": remarks, "metric": metric, "columns": _COLUMNS}
-        return fill("configurations.html", **values, published=report.published)
+class _Line(NamedTuple):
+    """The rows of one configuration, one for each eval set, and its candidate's entry in the decision."""
+
+    label: str
+    entry: Entry | None
+    rows: Sequence[Row]
+
+    @property
+    def finished(self) -> bool:
+        return all(row["status"] == "ok" for row in self.rows)
+
+    @property
+    def warnings(self) -> list[str]:
+        return sorted({warning for row in self.rows for warning in row["warnings"]})
+
+    def of_entry(self, *keys: str) -> Any:
+        """A value of the entry, by a path of keys; None where the configuration did not finish or has none."""
+        value: Any = self.entry if self.finished else None
+        for key in keys:
+            value = value.get(key) if value else None
+        return value
+
+    def known(self, key: str) -> list[Any]:
+        return [row[key] for row in self.rows if row[key] is not None]
 
 
-def _line(row: Row, entry: Entry | None, keys: dict[str, str], pick: str | None) -> dict[str, Any]:
-    good, chosen = row["status"] == "ok", pick is not None and row["candidate_id"] == pick
-    if good:
-        why_not = "the pick" if chosen else entry["why_not"] if entry else ""
-    else:
-        why_not = ": ".join(text for text in (_STATES[row["status"]], row["reason"]) if text)
-    difference = entry["difference"] if good and entry else None
+class _Column(NamedTuple):
+    """A heading, the order of the first click, how a value is written, and where it is from; `write` None for text."""
+
+    heading: str
+    order: str
+    write: Callable[[Any], str] | None
+    value: Callable[[_Line], Any]
+
+
+def _lines(report: Report) -> list[_Line]:
+    entries = {e["id"]: e for e in report.entries}
+    places = {e["id"]: place for place, e in enumerate(report.entries)}
+    several = len({row["device"] for row in report.rows if row["device"]}) > 1
+    found = []
+    for rows in report.configurations:
+        candidate, batch, device = candidate_of(rows[0]), rows[0]["batch_size"], rows[0]["device"]
+        label = f"{called(rows[0])} · {device}" if several and device else called(rows[0])
+        line = _Line(label, entries.get(candidate), rows)
+        place = (not line.finished, places.get(candidate, len(places)), batch or 0, str(device))
+        found.append((place, label, line))
+    return [line for *_, line in sorted(found, key=lambda known: known[:2])]
+
+
+def _basic(report: Report) -> list[_Column]:
+    """What is shown at once; the reason comes after these."""
+    name = metric(report.decision["metric"])
+    several = len(report.decision["evalsets"]) > 1
+    return [
+        _Column("Batch", "ascending", str, lambda line: line.rows[0]["batch_size"] or None),
+        _Column(f"Weighted mean {name}" if several else name, "descending", score, _decided("score")),
+        _Column("Difference", "descending", signed, _decided("difference")),
+        _Column("At worst", "descending", signed, _decided("lower")),
+        _Column("p95 (ms)", "ascending", number, _decided("costs", "query_p95_ms")),
+        _Column("B/doc", "ascending", whole, _decided("costs", "bytes_per_doc")),
+        _Column("docs/s", "descending", number, _least("docs_per_s")),
+        _Column("Judged@10", "descending", percent, _least("judged_at_10")),
+    ]
+
+
+def _extra(report: Report) -> list[_Column]:
+    """What a reader can add."""
+    sets = report.manifest["evalsets"]
+    own = [(set_name(task, about["sample"]), task) for task, about in sets.items() if len(sets) > 1]
+    means = ("recall_at_10", "recall_at_100", "mrr_at_10")
+    return [
+        *(_Column(heading, "descending", score, _of_set(task)) for heading, task in own),
+        *(_Column(metric(key), "descending", score, _mean(report, key)) for key in means),
+        _Column("p50 (ms)", "ascending", number, _most("query_p50_ms")),
+        _Column("p99 (ms)", "ascending", number, _most("query_p99_ms")),
+        _Column("Index bytes", "ascending", whole, _most("index_bytes")),
+        _Column("tokens/s", "descending", number, _least("tokens_per_s")),
+        _Column("Cost per million documents", "ascending", number, _decided("costs", "cost_per_million_docs")),
+        _Column("Cost per million queries", "ascending", number, _decided("costs", "cost_per_million_queries")),
+        *(_Column(heading, order, write, _decided(key)) for heading, key, order, write in _COMPARED),
+        _Column("Overlap@10", "descending", score, _least("overlap_at_10")),
+        _Column("Device", "ascending", None, lambda line: line.rows[0]["device"]),
+        _Column("Candidate id", "ascending", None, lambda line: line.rows[0]["candidate_id"]),
+    ]
+
+
+_COMPARED = (
+    ("p (Holm)", "p_value", "ascending", score), ("Effect (sd)", "effect", "descending", signed),
+    ("Wins", "wins", "descending", whole), ("Ties", "ties", "descending", whole),
+    ("Losses", "losses", "ascending", whole), ("Detectable", "detectable", "ascending", score),
+    ("Verdict", "verdict", "ascending", None),
+)  # fmt: skip
+
+
+_Value = Callable[[_Line], Any]
+
+
+def _decided(*keys: str) -> _Value:
+    return lambda line: line.of_entry(*keys)
+
+
+def _least(key: str) -> _Value:
+    return lambda line: min(line.known(key), default=None)
+
+
+def _most(key: str) -> _Value:
+    return lambda line: max(line.known(key), default=None)
+
+
+def _of_set(task: str) -> _Value:
+    return lambda line: next((row["main_score"] for row in line.rows if row["task"] == task), None)
+
+
+def _mean(report: Report, key: str) -> _Value:
+    """Weighted over the searched sets, as the score is over all; None where one of them has no value."""
+    about = report.decision["evalsets"]
+
+    def mean(line: _Line) -> float | None:
+        known = [(about[row["task"]]["share"], row[key]) for row in line.rows if searched(row["task_type"])]
+        total = sum(share for share, _ in known)
+        if not total or any(value is None for _, value in known):
+            return None
+        return float(sum(share * value for share, value in known) / total)
+
+    return mean
+
+
+def _at(line: _Line, places: dict[str, int]) -> list[int]:
+    return [places[warning] for warning in line.warnings]
+
+
+def _shown(line: _Line, pick: str | None, basic: Sequence[_Column], extra: Sequence[_Column]) -> dict[str, Any]:
+    chosen = line.entry is not None and line.entry["id"] == pick
     return {
-        "key": keys.get(candidate_of(row), ""),
-        "label": called(row),
-        "row": row | {"task": set_name(row["task"], row["sample"])},
-        "passes": difference is not None,
-        "difference": difference,
-        "chosen": chosen,
-        "why_not": why_not,
+        "label": line.label,
+        "passes": line.of_entry("difference") is not None,
+        "chosen": chosen and line.finished,
+        "lost": not line.finished,
+        "basic": [_cell(column, line) for column in basic],
+        "why_not": _why_not(line, chosen),
+        "extra": [_cell(column, line) for column in extra],
     }
 
 
-# Heading, key of the row, how it is written; the first click sorts the useful way.
-_COLUMNS = (
-    ("p95 (ms)", "query_p95_ms", "number", "ascending"),
-    ("B/doc", "bytes_per_doc", "whole", "ascending"),
-    ("docs/s", "docs_per_s", "number", "descending"),
-    ("Judged@10", "judged_at_10", "percent", "descending"),
-)
+def _cell(column: _Column, line: _Line) -> tuple[str, str]:
+    """What is written, and the number behind it where that says more."""
+    value = column.value(line)
+    if value is None:
+        return "", ""
+    if column.write is None:
+        return str(value), ""
+    text, exact = column.write(value), f"{value:.6g}"
+    return text, "" if text == exact else exact
+
+
+def _why_not(line: _Line, chosen: bool) -> str:
+    if line.finished:
+        return "the pick" if chosen else line.entry["why_not"] if line.entry else ""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for row in line.rows:
+        if row["status"] != "ok":
+            state = "" if row["status"] == "missing" else row["status"]
+            reasons.setdefault((state, row["reason"]), []).append(set_name(row["task"], row["sample"]))
+    several = len(line.rows) > 1
+    return "; ".join(
+        ": ".join(text for text in (state + (f" on {enumerated(sets)}" if several else ""), reason) if text.strip())
+        for (state, reason), sets in reasons.items()
+    )
+
+
+def _lost(lines: Sequence[_Line]) -> list[tuple[str, str, list[str]]]:
+    """What did not finish, by what happened: state, reason, labels; the most frequent first."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for line in lines:
+        for state, reason in sorted({(r["status"], r["reason"]) for r in line.rows if r["status"] != "ok"}):
+            found.setdefault((state, reason), []).append(line.label)
+    ordered = sorted(found.items(), key=lambda known: (-len(known[1]), known[0]))
+    return [(state, reason, list(dict.fromkeys(labels))) for (state, reason), labels in ordered]

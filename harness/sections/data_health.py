@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -28,8 +28,29 @@ class DataHealth:
         names = {n: set_name(n, about["sample"]) for n, about in evalsets.items()}
         sets = [_line(report, n) | {"name": names[n]} for n in evalsets]
         models = _models(report.rows)
-        notes = [(names[name], note) for name, about in evalsets.items() for note in about["notes"]]
-        return fill("data_health.html", sets=sets, models=models, notes=notes, reference=report.reference)
+        notes = [(names[name], {"example": "", **n}) for name, about in evalsets.items() for n in about["notes"]]
+        findings = [found for level in _LEVELS if (found := _findings(notes, level)) is not None]
+        return fill("data_health.html", sets=sets, models=models, findings=findings, reference=report.reference)
+
+
+_Named = tuple[str, Mapping[str, Any]]
+_LEVELS = {"error": "Errors", "warning": "Warnings", "info": "For information"}
+_OPEN = 12  # findings of one level that stand open; the rest is folded, and so is all that is for information
+
+
+class _Findings(NamedTuple):
+    title: str
+    more: str
+    shown: Sequence[_Named]
+    folded: Sequence[_Named]
+
+
+def _findings(notes: Sequence[_Named], level: str) -> _Findings | None:
+    """The findings of one level with the name of their eval set; None where there is none."""
+    own = [(name, note) for name, note in notes if note["level"] == level]
+    count = 0 if level == "info" else _OPEN
+    more = "for information" if level == "info" else f"more {level}s"
+    return _Findings(_LEVELS[level], more, own[:count], own[count:]) if own else None
 
 
 def _line(report: Report, name: str) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class Decision:
             scorings=_scorings(report, self.most) if "labels" in decision["status"] else [],
             metric=decision["metric"],
             finished=decision["funnel"]["with_result"] > 0,
+            signed_by=_signed_by(decision),
         )
 
 
@@ -75,6 +76,15 @@ def _look(decision: Mapping[str, Any], pick: Entry | None) -> _Look:
     if not decision["funnel"]["with_result"]:
         return _Look("bad", "✕", "No result", "No pick: no candidate finished on every eval set")
     return _Look("bad", "✕", "Nothing meets the limits", "No pick: no candidate meets every limit")
+
+
+def _signed_by(decision: Mapping[str, Any]) -> str:
+    """Whether somebody has accepted it; empty where there is nothing to accept."""
+    if decision["status"] != "decided":
+        return ""
+    if decision["state"] != "accepted":
+        return str(decision["state"])
+    return f"accepted by {', '.join(decision['decision_makers'])} on {decision['accepted']}"
 
 
 def _marked(look: _Look, decision: Mapping[str, Any]) -> _Look:

@@ -12,8 +12,9 @@ from harness.wording import called, set_name
 
 @dataclass(frozen=True)
 class Indexes:
-    """One line a candidate with an approximate index and eval set: recall, build time, bytes, search time."""
+    """One line a candidate with an approximate index and eval set: recall, build, bytes, search time; `most` lines."""
 
+    most: int = 100
     position: ClassVar[int] = 56
     nav: ClassVar[str] = ""
 
@@ -24,4 +25,5 @@ class Indexes:
         for row in found:
             label, task = called(row), set_name(row["task"], row["sample"])
             lines.setdefault((label, task), {"label": label, "row": row | {"task": task}})
-        return fill("indexes.html", lines=list(lines.values())) if lines else ""
+        shown = list(lines.values())[: self.most]
+        return fill("indexes.html", lines=shown, left_out=len(lines) - len(shown)) if lines else ""

@@ -13,8 +13,9 @@ from harness.wording import called, set_name
 
 @dataclass(frozen=True)
 class Stages:
-    """One line a pipeline or rescoring candidate and eval set: p50, p95 and the typical time of each stage."""
+    """One line a pipeline or rescoring candidate and eval set: p50, p95, each stage's typical time; `most` lines."""
 
+    most: int = 100
     position: ClassVar[int] = 57
     nav: ClassVar[str] = ""
 
@@ -25,4 +26,5 @@ class Stages:
             label, task = called(row), set_name(row["task"], row["sample"])
             key = report.keys.get(str(row["candidate_id"]), "")
             lines.setdefault((label, task), {"key": key, "label": label, "task": task, "row": row})
-        return fill("stages.html", lines=list(lines.values())) if lines else ""
+        shown = list(lines.values())[: self.most]
+        return fill("stages.html", lines=shown, left_out=len(lines) - len(shown)) if lines else ""

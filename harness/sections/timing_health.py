@@ -19,8 +19,9 @@ _KINDS = {"encode": "encode one query", "search": "search one query", "index": "
 
 @dataclass(frozen=True)
 class TimingHealth:
-    """Repeats, spread, warm-up, first call, threads, load and warnings; every measurement in a fold."""
+    """Repeats, spread, warm-up, first call, threads, load and warnings; in a fold the measurements, at most `most`."""
 
+    most: int = 200
     position: ClassVar[int] = 90
     nav: ClassVar[str] = "Timing health"
 
@@ -30,7 +31,8 @@ class TimingHealth:
         loads = [v for line in lines for v in (line["before"], line["after"]) if v is not None]
         return fill(
             "timing_health.html",
-            lines=lines,
+            lines=lines[: self.most],
+            left_out=len(lines) - len(lines[: self.most]),
             unsearched=any(not searched(about["type"]) for about in report.manifest["evalsets"].values()),
             settings=report.manifest["timing"],
             machine=report.manifest["machine"],

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from harness.page import fill
-from harness.plots import SERIES, Line, Mark, Scales, legend, scatter, shape_of
+from harness.plots import SERIES, Line, Mark, Scales, scatter
 from harness.report import Entry, Report
+from harness.shapes import legend, shape_of
+from harness.svg import Drawing, inline_svg
 from harness.wording import averaged, latency, metric, number, score, set_name, whole
 
 
@@ -24,21 +26,32 @@ class Tradeoffs:
         scored = [e for e in report.entries if e["score"] is not None]
         if not scored:
             return ""
-        timed = [e for e in scored if e["costs"]["query_p95_ms"]]
-        sized = [e for e in scored if e["costs"]["bytes_per_doc"]]
-        rates = _rates(report)
+        timed, sized = _with_cost(report, "query_p95_ms"), _with_cost(report, "bytes_per_doc")
+        plots = {drawing.name: inline_svg(*drawing) for drawing in self.figures(report)}
         return fill(
             "tradeoffs.html",
-            latency=_latency(report, timed) if timed else "",
-            legend=legend(e["quantization"] for e in scored if e in timed or e in sized),
+            plots=plots,
+            legend=legend(e["quantization"] for e in (*timed, *sized)),
             untimed=len(scored) - len(timed),
-            bytes=_bytes(report, sized) if sized else "",
-            throughput=_throughput(rates, _tones(report)) if rates else "",
             sets=_columns(report),
             time=latency(report.decision["evalsets"]),
             table=_by_set(report, scored),
             metric=report.decision["metric"],
+            across="throughput" not in plots or len(report.manifest["evalsets"]) > 2,
         )
+
+    def figures(self, report: Report) -> list[Drawing]:
+        """Quality against latency, quality against bytes, and throughput, each where it was measured."""
+        timed, sized = _with_cost(report, "query_p95_ms"), _with_cost(report, "bytes_per_doc")
+        rates = _rates(report)
+        several = len({size for sizes in rates.values() for size in sizes}) > 1
+        found = [_latency(report, timed)] if timed else []
+        found += [_bytes(report, sized)] if sized else []
+        return found + ([_throughput(rates, _tones(report))] if several else [])
+
+
+def _with_cost(report: Report, key: str) -> list[Entry]:
+    return [e for e in report.entries if e["score"] is not None and e["costs"][key]]
 
 
 def _columns(report: Report) -> list[str]:
@@ -56,7 +69,7 @@ def _tip(entry: Entry) -> str:
     return f"{entry['label']}: {score(entry['score'])}, {sizes}"
 
 
-def _latency(report: Report, timed: Sequence[Entry]) -> str:
+def _latency(report: Report, timed: Sequence[Entry]) -> Drawing:
     """The frontier is joined and filled; who is no better than somebody faster is hollow."""
     front = _frontier(timed)
     named: set[str] = set()
@@ -74,12 +87,12 @@ def _latency(report: Report, timed: Sequence[Entry]) -> str:
 
 
 def _latency_mark(report: Report, entry: Entry, dominated: bool, named: set[str]) -> Mark:
-    """Each model is named once, at its best frontier point; the pick always."""
+    """Each model is named once, at its best frontier point, else at its best; the pick always."""
     chosen = entry["id"] == report.decision["pick"]
     label = ""
     if chosen:
         label = f"▶ {entry['label']}"
-    elif not dominated and entry["model"] not in named:
+    elif entry["model"] not in named:
         label = entry["model"]
     named.add(entry["model"])
     tone = "good" if chosen else "grey" if dominated else "accent"
@@ -98,7 +111,7 @@ def _frontier(members: Sequence[Entry], cost: str = "query_p95_ms") -> list[Entr
     return kept[::-1]
 
 
-def _bytes(report: Report, sized: Sequence[Entry]) -> str:
+def _bytes(report: Report, sized: Sequence[Entry]) -> Drawing:
     """A model's line joins its best candidate at each size; what a smaller one of the same model equals is hollow."""
     lines, tones = [], _tones(report)
     models = _grouped(sized, lambda e: e["model"])
@@ -140,7 +153,7 @@ def _rates(report: Report) -> dict[tuple[str, str], dict[int, float]]:
     return dict(sorted(found.items()))
 
 
-def _throughput(rates: dict[tuple[str, str], dict[int, float]], tones: dict[str, str]) -> str:
+def _throughput(rates: dict[tuple[str, str], dict[int, float]], tones: dict[str, str]) -> Drawing:
     lines = []
     models = [model for model, _ in rates]
     for (model, pooling), sizes in rates.items():
@@ -161,7 +174,8 @@ def _by_set(report: Report, scored: Sequence[Entry]) -> list[dict[str, Any]]:
     best = [max(members, key=lambda e: e["score"])["id"] for _, members in models]
     kept = {*best, report.decision["pick"], report.decision["reference"]}
     rows = sorted((e for e in scored if e["id"] in kept), key=lambda e: -e["score"])
-    columns = [*report.manifest["evalsets"], None]
+    sets = list(report.manifest["evalsets"])
+    columns = [*sets, None] if len(sets) > 1 else sets
     values = [[e["score"] if c is None else e["scores"].get(c) for c in columns] for e in rows]
     ends = [(min(k), max(k)) for column in zip(*values, strict=True) if (k := [v for v in column if v is not None])]
     return [

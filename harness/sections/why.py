@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 from harness.page import fill
 from harness.plots import Bar, forest
 from harness.report import Entry, Report
+from harness.svg import Drawing, inline_svg
 from harness.wording import averaged, item, limit, metric, plural
 
 
@@ -27,13 +28,13 @@ class Why:
 
     def render(self, report: Report) -> str:
         """The section; without any compared candidate only the funnel."""
-        compared = sorted((e for e in report.entries if e["difference"] is not None), key=lambda e: -e["difference"])
-        named = (report.decision["pick"], report.decision["reference"])
-        shown = [e for i, e in enumerate(compared) if i < self.most or e["id"] in named]
+        figures = self.figures(report)
         return fill(
             "why.html",
-            plot=_plot(report, shown) if shown else "",
-            left_out=len(compared) - len(shown),
+            plot=inline_svg(*figures[0]) if figures else "",
+            left_out=len(_compared(report)) - len(self._shown(report)),
+            held_out=report.decision.get("held_out"),
+            borderline=report.decision.get("borderline", []),
             steps=_steps(report),
             policy=report.decision["policy"],
             averaged=averaged(report.decision),
@@ -42,8 +43,21 @@ class Why:
             changed=bool(report.decision["policy_changed"]),
         )
 
+    def figures(self, report: Report) -> list[Drawing]:
+        """The forest plot, where anything was compared."""
+        shown = self._shown(report)
+        return [_plot(report, shown)] if shown else []
 
-def _plot(report: Report, shown: list[Entry]) -> str:
+    def _shown(self, report: Report) -> list[Entry]:
+        named = (report.decision["pick"], report.decision["reference"])
+        return [e for i, e in enumerate(_compared(report)) if i < self.most or e["id"] in named]
+
+
+def _compared(report: Report) -> list[Entry]:
+    return sorted((e for e in report.entries if e["difference"] is not None), key=lambda e: -e["difference"])
+
+
+def _plot(report: Report, shown: list[Entry]) -> Drawing:
     keys, name = report.keys, metric(report.decision["metric"])
     bars = [
         Bar(keys[e["id"]], _named(report, e), e["difference"], e["interval"][0], e["interval"][1], *_tone(report, e))
@@ -69,8 +83,8 @@ def _steps(report: Report) -> list[_Step]:
     funnel, policy = report.decision["funnel"], report.decision["policy"]
     order = ", then ".join(limit(key) for key in policy["order"])
     steps = [
-        (funnel["variants"], "configurations on an eval set"),
-        (funnel["candidates"], "candidates: batch size and eval set aside"),
+        (len(report.configurations), "configurations: candidates at each batch size"),
+        (funnel["candidates"], "candidates"),
         (funnel["with_result"], "finished on every eval set"),
         (funnel["within_limits"], "meet every limit"),
         (funnel["proven"], f"shown to lie within {policy['margin']:g} of the reference"),

@@ -6,14 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.types import Doubles
+from harness.stats.power import detectable
+from harness.types import Doubles, HarnessError
 
-_POWER = 2.80  # z(97.5 %) + z(80 %): 80 % power at 5 % two-sided
 _TIE = 1e-9
 
 
 class Paired(NamedTuple):
-    """One candidate against another over the same queries: counts, spread, and what the data could have shown."""
+    """One candidate against another over the same queries: counts, spread, and what the data could have shown.
+
+    sd: of the differences; effect: their mean over their sd (Cohen's d for pairs), 0 where they are all 0 and infinite
+    where they are all the same otherwise; detectable: see `power`. One item has no spread: all three are NaN.
+    """
 
     wins: int
     ties: int
@@ -24,9 +28,21 @@ class Paired(NamedTuple):
 
 
 def paired(candidate: Doubles, reference: Doubles) -> Paired:
-    """float64 [n] each. `effect` is the mean difference over its sd; `detectable` = 2.80 sd / sqrt(n)."""
+    """float64 [n] each, of the same items in the same order; HarnessError where they cannot be, or are not finite."""
+    if candidate.shape != reference.shape or candidate.ndim != 1 or not len(candidate):
+        raise HarnessError(
+            f"statistics: scores of shapes {candidate.shape} and {reference.shape} are not of the same items"
+        )
     gap = candidate - reference
-    sd = float(gap.std(ddof=1)) if len(gap) > 1 else float("nan")
-    effect = float(gap.mean() / sd) if sd > 0 else 0.0
+    if not np.isfinite(gap).all():
+        raise HarnessError("statistics: scores that are not finite cannot be compared; leave those items out")
     wins, losses = int((gap > _TIE).sum()), int((gap < -_TIE).sum())
-    return Paired(wins, len(gap) - wins - losses, losses, sd, effect, _POWER * sd / np.sqrt(len(gap)))
+    sd = float(gap.std(ddof=1)) if len(gap) > 1 else float("nan")
+    return Paired(wins, len(gap) - wins - losses, losses, sd, _effect(gap, sd), detectable(sd, len(gap)))
+
+
+def _effect(gap: Doubles, sd: float) -> float:
+    mean = float(gap.mean())
+    if abs(mean) <= _TIE and sd <= _TIE:
+        return 0.0
+    return mean / sd if not sd <= _TIE else float(np.copysign(np.inf, mean))

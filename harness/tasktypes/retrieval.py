@@ -34,9 +34,11 @@ class Retrieval:
             raise HarnessError(f"{evalset.name}: no query has a relevant document, so there is nothing to score")
         per_query = {m.key: m.score(judged) for m in self.metrics}
         ids = tuple(evalset.queries.ids[i] for i in judged.query)
-        top = ranking.documents[judged.query, : self.kept]
+        top = ranking.documents[:, : self.kept]
+        others = np.setdiff1d(np.arange(len(evalset.queries)), judged.query)
+        unscored = tuple(evalset.queries.ids[i] for i in others), top[others]
         facts = {**searcher.facts, **_counts(evalset, judged), **self._ties(ranking, judged, per_query)}
-        return Evaluation(self.metrics[0].key, ids, per_query, top, facts, searcher.warnings)
+        return Evaluation(self.metrics[0].key, ids, per_query, top[judged.query], facts, searcher.warnings, unscored)
 
     def _ties(self, ranking: Ranking, judged: Judged, per_query: Mapping[str, Doubles]) -> Mapping[str, float]:
         main = self.metrics[0]

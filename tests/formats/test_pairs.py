@@ -98,7 +98,10 @@ def test_a_folder_is_read_by_its_split(tmp_path: Path) -> None:
             "question,document\na,b\n",
             r'pairs\.csv:1 has no field "query"; it has "question"\. .*columns\.query: question',
         ),
-        ("who?,Ann\nwhat?,Bob\n", r'pairs\.csv:1 has no field "query"; it has "who\?", "Ann"\. Add it, or name it'),
+        (
+            "who?,Ann\nwhat?,Bob\n",
+            r'pairs\.csv:1 has no field "query"; it has "who\?", "Ann"\. Add the header line query,document, or',
+        ),
         ("query,document,score\na,b,0.5\n", r"pairs\.csv:2 has the grade '0.5'; expected an integer"),
         ("query,document,score\na,b,1\na,b,2\n", r'pairs\.csv:3 grades document "d1" for query "q1" 2, but'),
         ('query,document\na,"b" c\n', r"pairs\.csv:2 is not CSV"),

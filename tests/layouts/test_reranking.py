@@ -120,7 +120,7 @@ def test_chance_is_the_mean_over_all_orders(tmp_path: Path, rows: list[dict[str,
 
 
 def test_a_clean_set_has_nothing_but_counts(tmp_path: Path) -> None:
-    assert set(found(made("reranking", tmp_path, ROWS))) == {"chance", "power"}
+    assert set(found(made("reranking", tmp_path, ROWS))) == {"chance", "judgements", "power"}
 
 
 def test_twins_in_another_spelling_disagreements_and_empty_candidates_are_counted(tmp_path: Path) -> None:

@@ -6,17 +6,19 @@ import pytest
 
 from harness.decide import decide
 from harness.parts import available, build, describe
-from harness.plots import shape_of, shorten
+from harness.plots import shorten
 from harness.policy import Policy
 from harness.report import Report, anchor, read_report, standard_sections
 from harness.sections.change import Change
 from harness.sections.configurations import Configurations
 from harness.sections.data_health import DataHealth
+from harness.sections.decision import Decision
 from harness.sections.quantization import Quantization
 from harness.sections.stages import Stages
 from harness.sections.timing_health import TimingHealth
 from harness.sections.tradeoffs import Tradeoffs
 from harness.sections.why import Why
+from harness.shapes import shape_of
 from tests.small_sweep import FOUR, POLICY, candidate, failed, small_sweep
 
 NAMES = sorted(available("sections"))
@@ -45,7 +47,7 @@ def test_a_section_is_one_element_named_by_its_file_and_the_same_each_time(name:
 def test_sections_stand_in_the_order_of_the_page() -> None:
     assert [anchor(section) for section in standard_sections()] == [
         "decision", "caveats", "why", "change", "tradeoffs", "summary", "quantization", "indexes", "stages",
-        "configurations",         "models", "data-health", "timing-health", "reproduce",
+        "configurations", "models", "queries", "data-health", "timing-health", "space", "reproduce",
     ]  # fmt: skip
 
 
@@ -134,12 +136,63 @@ def test_the_loss_of_a_quantization_lies_inside_its_interval(report: Report) -> 
         assert float(low.replace("−", "-")) <= float(loss) <= float(high.replace("−", "-"))
 
 
-def test_cells_without_a_value_carry_an_empty_sort_value_so_that_they_sort_last() -> None:
+def cells(html: str, containing: str) -> dict[str, str]:
+    """One row of the table of all configurations, by heading."""
+    table = html[html.index('id="all"') :]
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', table)
+    row = next(r for r in table.split("<tr")[2:] if containing in r)
+    found = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)
+    return dict(zip(heads, found, strict=True))
+
+
+def test_a_configuration_that_did_not_finish_has_empty_cells_and_its_reason() -> None:
     sweep = failed(small_sweep(), 3, "boom")
     html = Configurations().render(read_report(sweep, decide(sweep, POLICY)))
+    found = cells(html, "boom")
+    assert found["Why not"] == "failed: boom"
+    assert {found[head] for head in ("nDCG@10", "Difference", "At worst", "p95 (ms)", "B/doc", "Recall@100")} == {""}
+    assert "<b>1 failed</b>: boom" in html
     row = next(r for r in html.split("<tr") if "boom" in r)
-    assert row.count('data-v=""') >= 5
-    assert 'data-in="1"' not in row
+    assert 'data-in="1"' not in row and 'class="lost"' in row
+
+
+def test_a_configuration_is_one_row_over_all_eval_sets() -> None:
+    sweep = small_sweep(tasks=("helpdesk", "scifact"))
+    sweep.records["q1-scifact"].values.update(judged_at_10=0.5, recall_at_100=0.7)  # type: ignore[attr-defined]
+    sweep.records["i1-scifact"].values.update(docs_per_s=40.0)  # type: ignore[attr-defined]
+    report = read_report(sweep, decide(sweep, POLICY))
+    html = Configurations().render(report)
+    assert html.count("<tr data-c=") == 4
+    found = cells(html, "large · mean · 768 · int8")
+    assert found["Judged@10"] == "50 %", "where it is lowest"
+    assert found["docs/s"] == "40.0", "where it is slowest"
+    assert found["Recall@100"] == "0.800", "the mean of 0.9 and 0.7"
+    assert (found["helpdesk"], found["scifact"]) == ("0.598", "0.598")
+    assert (found["Batch"], found["Candidate id"], found["Device"]) == ("32", "id01", "cpu")
+
+
+def test_what_failed_on_one_of_two_sets_keeps_its_score_on_the_other_and_says_where_it_failed() -> None:
+    sweep = failed(small_sweep(tasks=("helpdesk", "scifact")), 3, "timeout after 3600 s")
+    found = cells(Configurations().render(read_report(sweep, decide(sweep, POLICY))), "timeout")
+    assert found["Why not"] == "failed on scifact: timeout after 3600 s"
+    assert (found["helpdesk"], found["scifact"], found["Weighted mean nDCG@10"]) == ("0.598", "", "")
+
+
+def test_batch_sizes_are_rows_of_their_own_and_devices_are_named_where_there_are_several() -> None:
+    sweep = small_sweep(FOUR[:1])
+    first = sweep.manifest["variants"][0]
+    sweep.manifest["variants"] += [first | {"batch_size": 64}, first | {"device": "cuda"}]
+    html = Configurations().render(read_report(sweep, decide(sweep, Policy(draws=300))))
+    names = re.findall(r'<th scope="row">(?:▶ )?([^<]*)</th>', html)
+    label = "large · mean · 768 · float32"
+    assert sorted(names) == [f"{label} · cpu", f"{label} · cpu", f"{label} · cuda"]
+    assert re.findall(r'<tr data-c="(c0)"', html) == ["c0"] * 3, "all light up with the candidate's points"
+
+
+def test_numbers_are_exact_behind_what_is_shown_and_not_written_twice(report: Report) -> None:
+    html = Configurations().render(report)
+    assert "<td data-v=3000>3\u202f000</td>" in html
+    assert "<td>750</td>" in html
 
 
 def test_data_health_counts_sets_judgements_cuts_and_findings() -> None:
@@ -171,3 +224,48 @@ def test_timing_health_says_how_latency_is_made_and_repeats_every_warning(report
     record = report.records[noisy]
     loud = type(record)(**{**record.__dict__, "warnings": ("repeats lie 40% apart",)})
     assert "repeats lie 40% apart" in TimingHealth().render(report._replace(records={**report.records, noisy: loud}))
+
+
+def test_findings_stand_by_level_and_long_lists_are_folded() -> None:
+    sweep = small_sweep()
+    base = {"place": "", "effect": "", "fix": "", "count": 1}
+    levels = ["info", *["warning"] * 14, "error"]
+    notes = [base | {"code": "c", "level": level, "message": f"met {n}"} for n, level in enumerate(levels)]
+    sweep.manifest["evalsets"]["helpdesk"]["notes"] = [
+        n | {"example": "d17"} if n["level"] == "error" else n for n in notes
+    ]
+    html = DataHealth().render(read_report(sweep, decide(sweep, POLICY)))
+    captions = re.findall(r"<caption>([\w ]+)", html[html.index("<h3>Findings") :])
+    assert captions == ["Errors", "Warnings", "Warnings", "For information"]
+    assert "<summary>2 more warnings</summary>" in html and "<summary>1 for information</summary>" in html
+    assert "d17" in html and all(f"met {n}" in html for n in range(16))
+
+
+def test_what_was_held_out_borderline_and_drawn_anew_is_told(report: Report) -> None:
+    pick = report.pick
+    assert pick is not None
+    told = {
+        "held_out": {"share": 0.3, "items": 200, "pick": pick["id"], "label": pick["label"], "same": True,
+                     "difference": -0.0042, "interval": [-0.011, 0.003]},
+        "borderline": [{"id": "x", "label": "small · int8", "text": "query p95 29.8 at its upper 95 % bound"}],
+        "weights_drawn": [{"id": pick["id"], "label": pick["label"], "share": 0.875}],
+        "other_sets": [],
+    }  # fmt: skip
+    full = report._replace(decision={**report.decision, **told})
+    why = Why().render(full)
+    assert "on 70 % of the queries and picked the same; on the 200 that it never saw" in why
+    assert "<b>−0.004</b> [−0.011, +0.003]" in why
+    assert "small · int8: query p95 29.8 at its upper" in why
+    change = Change().render(full)
+    assert f"<dt>Weights of the eval sets drawn at random</dt><dd>{pick['label']} 88 %</dd>" in change
+    assert "Eval sets drawn anew" not in change
+    assert "<h3>Held out</h3>" not in Why().render(report._replace(decision={**report.decision, "held_out": {}}))
+
+
+def test_the_box_says_who_accepted(report: Report) -> None:
+    assert '<span class="signed">proposed</span>' in Decision().render(report)
+    signed = {"state": "accepted", "decision_makers": ["Ada", "Bob"], "accepted": "2026-11-21"}
+    html = Decision().render(report._replace(decision={**report.decision, **signed}))
+    assert "accepted by Ada, Bob on 2026-11-21" in html
+    open_ = {"status": "insufficient evidence", "pick": None}
+    assert "proposed" not in Decision().render(report._replace(decision={**report.decision, **open_}))

@@ -16,7 +16,6 @@ from harness.sections.summary import Summary
 from harness.sections.timing_health import TimingHealth
 from harness.sections.tradeoffs import Tradeoffs
 from harness.sections.why import Why
-from harness.sensitivity import stability
 from harness.table import Sweep, rows
 from harness.terminal import decision_text, summary
 from tests.small_sweep import FOUR, MAINS, POLICY, candidate, small_sweep
@@ -24,11 +23,6 @@ from tests.small_sweep import FOUR, MAINS, POLICY, candidate, small_sweep
 TYPES = {"alike": "sts", "same": "pair_classification", "intents": "classification", "topics": "clustering",
          "twins": "bitext", "sums": "summarization", "order": "reranking"}  # fmt: skip
 WORDS = candidate("bm25", "-", 0.55, 10) | {"words": True}
-
-
-@pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.decide.stability", lambda field, policy: stability(field, policy, 5, 100))
 
 
 def mixed(*tasks: str, **more: object) -> Sweep:
@@ -97,7 +91,7 @@ def test_what_was_scored_is_called_what_it_is() -> None:
     text = render_record(report.decision, sweep.manifest)
     assert "60 queries, 60 pairs and 60 source texts were scored" in text
     assert "60 queries, 60 pairs and 60 source texts" in text_of(render_page(report))
-    assert "* alike: 60 scored pairs, STS by Spearman (cosine), weight 1 (33 % of the score)" in text
+    assert "* alike: 60 scored pairs, STS by Spearman (cosine), weight 1 (33.3 % of the score)" in text
     assert "paired bootstrap over items" in text_of(Why().render(report))
     assert "paired bootstrap over pairs" in text_of(Why().render(reported(mixed("alike"))))
 
