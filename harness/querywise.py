@@ -80,7 +80,7 @@ def compare(sweep: Sweep, excerpts: Mapping[str, Excerpt], first_id: str, second
     if first_id == second_id:
         raise HarnessError(f"{first_id}: a candidate cannot be compared with itself; name two")
     policy, about = read_policy(sweep.manifest["policy"]), sweep.manifest["evalsets"]
-    labels = {v["candidate_id"]: called(v) for v in sweep.manifest["variants"]}
+    labels = {one: _label(sweep, one) for one in (first_id, second_id)}
     both = _both(sweep, first_id, second_id)
     if not both:
         raise HarnessError(f"{labels[first_id]} and {labels[second_id]} have no eval set on which both have a result")
@@ -97,6 +97,14 @@ def compare(sweep: Sweep, excerpts: Mapping[str, Excerpt], first_id: str, second
     absent = tuple(shown[task] for task in about if task not in both)
     first, second = (first_id, labels[first_id]), (second_id, labels[second_id])
     return Comparison(first, second, tuple(sets), overall, absent, policy.margin, policy.confidence)
+
+
+def _label(sweep: Sweep, candidate: str) -> str:
+    """As tables have it: with the dimensions that its vectors have, where a result says it."""
+    mine = [v for v in sweep.manifest["variants"] if v["candidate_id"] == candidate]
+    records = [sweep.records.get(v["quality"]) for v in mine]
+    wide = [int(r.values["dimensions"]) for r in records if r is not None and "dimensions" in r.values]
+    return called(mine[0] | ({"dim": wide[0]} if wide else {}))
 
 
 def _both(sweep: Sweep, first_id: str, second_id: str) -> dict[str, tuple[Record, Record]]:
