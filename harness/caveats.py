@@ -61,8 +61,9 @@ def _unsure(decision: Mapping[str, Any], pick: Entry) -> list[str]:
     found, margin, items = [], decision["policy"]["margin"], decision["evalsets"]
     if (share := next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), 0.0)) < 0.80:
         other = next((s for s in decision["same_pick"] if s["id"] != pick["id"]), None)
-        runner = f"; {other['label']} in {percent(other['share'])}" if other else ""
+        runner = f"; {other['label'] or 'no pick'} in {percent(other['share'])}" if other else ""
         found.append(f"The same pick comes out in only {percent(share)} of {item(items)} resamples{runner}.")
+    found += _shortfall(decision)
     found += _held_out(decision)
     found += [f"{pick['label']}: {w}." for w in pick["warnings"]]
     detectable = max(c["detectable"] for c in decision["candidates"] if c["difference"] is not None)
@@ -72,6 +73,17 @@ def _unsure(decision: Mapping[str, Any], pick: Entry) -> list[str]:
             f"{detectable:.3f} or more; the margin is {margin:g}."
         )
     return found
+
+
+def _shortfall(decision: Mapping[str, Any]) -> list[str]:
+    """That another candidate may be better by more than twice the margin, where it may."""
+    short, margin = decision["shortfall"], decision["policy"]["margin"]
+    if not short or short["value"] <= 2 * margin:
+        return []
+    return [
+        f"{short['label']} may be better than the pick by up to {short['value']:.3f}, more than twice the margin of "
+        f"{margin:g}; policy.reference=any picks nothing until that is ruled out."
+    ]
 
 
 def _held_out(decision: Mapping[str, Any]) -> list[str]:

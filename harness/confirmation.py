@@ -23,7 +23,8 @@ def held_out(field: Field, verdict: Verdict, policy: Policy) -> dict[str, Any]:
     The pick's own score is optimistic after a look at many candidates; the decision itself still rests on all items,
     and this only tells how far that goes. `difference` and `interval` (of one comparison) are of that pick less
     `against`: its reference there, or where it is the reference the next best; `same`: whether all items pick it too.
-    Empty too where a set is too small to be parted, or there is nothing to compare with.
+    Empty too where a set is too small to be parted, there is nothing to compare with, or nothing
+    is proven on the part.
     """
     if sum(field.scored) <= _MORE_THAN or len(field.members) < 2:
         return {}
@@ -34,6 +35,8 @@ def held_out(field: Field, verdict: Verdict, policy: Policy) -> dict[str, Any]:
     if not part.enough:
         return {}
     again = rule(part, policy, min(policy.draws, _DRAWS), policy.seed)
+    if not again.proven.any():
+        return {}
     against = again.reference
     if against == again.pick:
         order = np.argsort(-means(kept, field.weights), kind="stable")

@@ -15,7 +15,7 @@ from harness.flips import Case, changes
 from harness.machines import machines
 from harness.narrative import not_measured, sentence
 from harness.policy import Policy, check_sets, read_policy
-from harness.ruling import LEAST_QUERIES, Draws, Field, Verdict, drawn_for, field_of, ruled, usable
+from harness.ruling import LEAST_QUERIES, Draws, Field, Verdict, allowing, drawn_for, field_of, ruled, usable, worst
 from harness.sensitivity import other_sets, stability, weights_drawn
 from harness.summary import Summary, summarise
 from harness.table import Sweep, rows
@@ -74,6 +74,7 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
         "reference": field.members[verdict.reference].id if verdict else None,
         "candidates": entries,
         "funnel": _funnel(sweep, ruling),
+        "shortfall": _shortfall(ruling) if pick else {},
         "queries_needed": _needed(entries) if status != SAMPLED else 0,
         **(_sensitivity(ruling) if pick else _UNVARIED),
         "holes": ruling.holes,
@@ -111,7 +112,7 @@ def _ruling(sweep: Sweep, policy: Policy, found: Sequence[Candidate]) -> _Ruling
     if not kept:
         return _Ruling(found, over, field, None, policy, used, SAMPLED if sampled else NOTHING, {})
     draws = drawn_for(everyone, used.draws, used.seed)
-    verdict = ruled(draws, kept, used)
+    verdict = allowing(draws, kept, ruled(draws, kept, used), used)
     status, holes = status_of(Draws(field, draws.drawn), verdict, used, evalsets)
     if status == DECIDED and any(c.unfinished for c in found):
         status = INCOMPLETE
@@ -131,6 +132,20 @@ def _sensitivity(ruling: _Ruling) -> dict[str, Any]:
         "changes": changes(case),
         "held_out": held_out(field, case.verdict, policy),
     }
+
+
+def _shortfall(ruling: _Ruling) -> dict[str, Any]:
+    """How much better than the pick the truly best of those within the limits may be, at most, and which that is.
+
+    Empty where too few items or a single candidate leave nothing to say; 0 without a label where none may be better.
+    """
+    case, field = ruling.case, ruling.field
+    assert case is not None
+    if not field.enough or len(field.members) == 1:
+        return {}
+    found, pick = worst(case.draws, case.kept, ruling.policy), case.verdict.pick
+    short = max(0.0, -float(found.lower[pick]))
+    return {"value": short, "label": field.members[found.rival[pick]].label if short else None}
 
 
 def _borderline(ruling: _Ruling) -> list[dict[str, Any]]:

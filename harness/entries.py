@@ -116,13 +116,14 @@ def _verdict(low: float, high: float, margin: float) -> str:
 
 
 def _why_not(entry: Entry, outcome: Outcome, verdict: Verdict, i: int) -> str:
-    if i == verdict.pick:
+    if i == verdict.pick and verdict.proven[i]:
         return ""
     low, margin = entry["lower"], outcome.policy.margin
     if not verdict.proven[i]:
         if low > -margin:
             return f"an eval set marked guard may lose more than {2 * margin:g}"
-        return f"could be {-low:.3f} worse; the margin is {margin:g}"
+        what = "worse than one that may be the best" if outcome.policy.reference == "any" else "worse"
+        return f"could be {-low:.3f} {what}; the margin is {margin:g}"
     return f"proven within the margin, but {_dearer(outcome, verdict, i)}"
 
 
@@ -142,18 +143,22 @@ def _to_settle(outcome: Outcome, verdict: Verdict, i: int, pairs: Sequence[Paire
 
     0 where that is not open, where the candidate is no cheaper than the pick, and where it cannot be said. The interval
     at hand, which holds for all candidates at once, narrows with the root of their number; 80 % power comes on top.
+    With `any` the width holds the gap to the rival that binds as well, which does not narrow: that asks for too many
+    rather than too few.
     """
     field, margin = outcome.field, outcome.policy.margin
     bounds, gap = verdict.bounds, float(verdict.difference[i]) + margin
     decided = verdict.proven[i] or verdict.lost[i] or bounds.high[i] <= -margin
     guard_alone = bounds.one_sided[i] > -margin
-    error = _error(pairs, field)
-    if decided or guard_alone or field.costs[i] >= field.costs[verdict.pick] or not gap or not np.isfinite(error):
+    error, dear = _error(pairs, field), verdict.proven.any() and field.costs[i] >= field.costs[verdict.pick]
+    if decided or guard_alone or dear or not gap or not np.isfinite(error):
         return 0
     least = max(1.0, LEAST_QUERIES / min(s.shape[1] for s in field.sets))
     if least > 1 and len(field.sets) > 1:  # the small set needs more, not all of them: see the caveat
         return 0
     width = verdict.difference[i] - bounds.one_sided[i] if gap > 0 else bounds.high[i] - verdict.difference[i]
+    if i == verdict.reference:  # open with `any` alone; it has no error against itself
+        error = width / _ONE_SIDED
     wide = _ONE_SIDED * error if least > 1 else float(width)  # of fewer queries no interval is made
     return int(np.ceil(sum(field.scored) * max(least, ((wide + _POWER * error) / gap) ** 2)))
 

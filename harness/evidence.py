@@ -49,8 +49,9 @@ def status_of(draws: Draws, verdict: Verdict, policy: Policy, evalsets: Mapping[
         again = ruled(condensed, range(len(field.members)), policy) if condensed else None
         then = field.members[again.pick].label if again else None
         return BIASED, {"as_scored": field.members[verdict.pick].label, "condensed": then, **pair}
-    alone = int(verdict.proven.sum()) == 1
-    return (INSUFFICIENT if alone and open_.any() else DECIDED), {}
+    saving = np.delete(verdict.proven, verdict.reference).any()
+    nothing = not verdict.proven.any()
+    return (INSUFFICIENT if nothing or (open_.any() and not saving) else DECIDED), {}
 
 
 def _hidden(

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.candidates import Breach, Candidate
-from harness.policy import AT_MOST, Policy, set_weights
+from harness.policy import AT_MOST, UNNAMED, Policy, set_weights
 from harness.ruling import Draws, Field, Verdict, ruled
 from harness.wording import limit
 
 Change = dict[str, Any]
 SAME = "(same)"
+_NONE = -1  # nothing is proven
 _HAIR = 1e-6
 _TRIED = 40  # candidates that a relaxed limit lets in, nearest first
 _NAMES = {
@@ -64,7 +65,7 @@ def holes(case: Case) -> list[Change]:
     if condensed is None:
         return []
     again = ruled(case.draws.rough(condensed), range(len(case.kept)), case.policy)
-    return [_change(case, "documents without a judgement left out (condensed)", case.kept[again.pick])]
+    return [_change(case, "documents without a judgement left out (condensed)", _place(case.kept, again))]
 
 
 def condensed_field(field: Field, evalsets: Mapping[str, Any]) -> Field | None:
@@ -86,15 +87,14 @@ def _margins(case: Case) -> list[Change]:
     if cheaper:
         first = float(min(need[i] for i in cheaper))
         found.append(_at_margin(case, f"margin above {first:.3f} instead of {case.policy.margin:g}", first + _HAIR))
-    if verdict.pick != verdict.reference:
-        least = float(need[verdict.pick])
+    if (least := float(need[verdict.pick])) > 0:
         found.append(_at_margin(case, f"margin {least:.3f} or less", max(least - _HAIR, _HAIR)))
     return found
 
 
 def _at_margin(case: Case, text: str, margin: float) -> Change:
     again = ruled(case.draws, case.kept, replace(case.policy, margin=margin))
-    return _change(case, text, case.kept[again.pick])
+    return _change(case, text, _place(case.kept, again))
 
 
 def _tightened(case: Case) -> list[Change]:
@@ -110,8 +110,9 @@ def _tightened(case: Case) -> list[Change]:
         if not kept:
             found.append({"if": name, "then": "nothing meets the limits", "changes": True})
             continue
-        same = case.policy if reference in kept else replace(case.policy, reference="best")
-        found.append(_change(case, name, kept[ruled(case.draws, kept, same).pick]))
+        lost = case.policy.reference not in UNNAMED and reference not in kept
+        same = replace(case.policy, reference="best") if lost else case.policy
+        found.append(_change(case, name, _place(kept, ruled(case.draws, kept, same))))
     return found
 
 
@@ -169,7 +170,7 @@ def _in_question(case: Case, i: int) -> bool:
 
 def _with(case: Case, more: Sequence[int]) -> int:
     kept = sorted({*case.kept, *more})
-    return kept[ruled(case.draws, kept, case.policy).pick]
+    return _place(kept, ruled(case.draws, kept, case.policy))
 
 
 def _left_out(case: Case) -> list[Change]:
@@ -187,11 +188,18 @@ def _left_out(case: Case) -> list[Change]:
             spans=tuple(field.spans[i] for i in rest),
         )
         again = ruled(case.draws.rough(fewer, rest), case.kept, case.policy)
-        found.append(_change(case, f"eval set {task} left out", case.kept[again.pick]))
+        found.append(_change(case, f"eval set {task} left out", _place(case.kept, again)))
     return found
 
 
+def _place(kept: Sequence[int], verdict: Verdict) -> int:
+    """The place among everyone of what would be picked; -1 where nothing is proven."""
+    return kept[verdict.pick] if verdict.proven.any() else _NONE
+
+
 def _change(case: Case, condition: str, then: int) -> Change:
-    """then: the place among everyone of what would be picked."""
+    """then: as `_place` gives."""
+    if then == _NONE:
+        return {"if": condition, "then": "insufficient evidence", "changes": True}
     same = int(then) == case.pick
     return {"if": condition, "then": SAME if same else case.everyone[then].label, "changes": not same}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.wording import counted, item, limit, metric, number, percent, plural, searched, set_name, size
+from harness.wording import counted, item, limit, metric, number, percent, plural, searched, set_name, signed, size
 
 Entry = Mapping[str, Any]
 
 
 def sentence(decision: Mapping[str, Any]) -> str:
-    """One or two sentences that say what to ship, how sure that is and why; or why nothing can be said."""
+    """What to ship, how sure that is and why, and what the truly best may have over it; or why nothing can be said."""
     margin, name = decision["policy"]["margin"], metric(decision["metric"])
     by_id = {c["id"]: c for c in decision["candidates"]}
     reference, pick = by_id.get(decision["reference"]), by_id.get(decision["pick"])
@@ -20,27 +20,48 @@ def sentence(decision: Mapping[str, Any]) -> str:
     if decision["holes"]:
         return _uneven(decision)
     if pick is None:
-        soonest = _soonest(decision)
+        what = f"no cheaper candidate is proven within {margin:g} of it, though not all are ruled out"
+        if not decision["funnel"]["proven"]:
+            what = f"no candidate is proven within {margin:g} of each that may be the best"
         return (
-            f"Insufficient evidence: {reference['label']} {_role(decision)} ({name} {reference['score']:.3f}), and no "
-            f"cheaper candidate is proven within {margin:g} of it, though not all are ruled out. "
-            + (
-                f"{_needed(decision, soonest)} would settle it for {soonest['label']}."
-                if soonest
-                else f"From so few {_items(decision)} it cannot be said how many it takes."
-            )
+            f"Insufficient evidence: {reference['label']} {_role(decision)} ({name} {reference['score']:.3f}), and "
+            f"{what}. {_settled(decision)}"
         )
     if decision["status"] == "incomplete":
         left = unfinished(decision["funnel"])
         return f"Only provisional, {pick['label']}: {left}. Run the same command again to finish."
     if pick is reference:
-        return f"Use {pick['label']}: {_alone(decision, pick)}"
+        return f"Use {pick['label']}: {_alone(decision, pick)}{_beside_best(decision)}"
     cost, unit = limit(decision["policy"]["order"][0]), _unit(decision)
+    strict = decision["policy"]["reference"] == "any"
+    close_to = "each that may be the best" if strict else reference["label"]
+    against = f"from {reference['label']} " if strict else ""
+    beside = "" if strict else _beside_best(decision)  # which the bound against any says already
     return (
-        f"Use {pick['label']}: the cheapest by {cost} of those proven within {margin:g}{unit} of "
-        f"{reference['label']}; difference {pick['difference']:+.4f}, at worst {pick['lower']:+.4f} "
-        f"({100 * decision['policy']['confidence']:g} %, all comparisons at once)."
+        f"Use {pick['label']}: the cheapest by {cost} of those proven within {margin:g}{unit} of {close_to}; "
+        f"difference {against}{signed(pick['difference'], 4)}, at worst {signed(pick['lower'], 4)} "
+        f"({100 * decision['policy']['confidence']:g} %, all comparisons at once).{beside}"
     )
+
+
+def _settled(decision: Mapping[str, Any]) -> str:
+    """How many items would settle what is open."""
+    soonest = _soonest(decision)
+    if soonest is None:
+        return f"From so few {_items(decision)} it cannot be said how many it takes."
+    return f"{_needed(decision, soonest)} would settle it for {soonest['label']}."
+
+
+def _beside_best(decision: Mapping[str, Any]) -> str:
+    """What the pick may lose against the truly best, a sentence to follow others; empty where that is not known."""
+    short, sure = decision["shortfall"], f"{100 * decision['policy']['confidence']:g} %"
+    if not short:
+        return ""
+    if not short["value"]:
+        return f" No other candidate within the limits is better ({sure})."
+    reference = next(c for c in decision["candidates"] if c["id"] == decision["reference"])
+    unnamed = "" if short["label"] == reference["label"] else ", which the data do not name for certain,"
+    return f" Against the truly best of these{unnamed} it loses at most {max(short['value'], 0.001):.3f} ({sure})."
 
 
 def _uneven(decision: Mapping[str, Any]) -> str:
@@ -67,7 +88,7 @@ def of_all(funnel: Mapping[str, int], key: str) -> str:
 
 
 def _role(decision: Mapping[str, Any]) -> str:
-    return "scores best" if decision["policy"]["reference"] == "best" else "is the reference"
+    return "scores best" if decision["policy"]["reference"] in ("best", "any") else "is the reference"
 
 
 def sampled(decision: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from harness.grid import pruned
 from harness.labels import labels_of
 from harness.launch import Job
 from harness.parts import build, did_you_mean, digest, find, identity
-from harness.policy import named_by
+from harness.policy import UNNAMED, named_by
 from harness.protocols import Need, Retriever
 from harness.timing import all_versions
 from harness.types import EvalSet, HarnessError
@@ -128,7 +128,7 @@ def check_reference(plan: Plan, reference: str) -> None:
         str(labels["model"]) for labels in (*(v.labels for v in plan.variants), *(f.labels for f in plan.failures))
     }
     ids = {v.candidate_id for v in plan.variants}
-    if reference != "best" and reference not in ids and not any(_begins(reference, model) for model in models):
+    if reference not in UNNAMED and reference not in ids and not any(_begins(reference, model) for model in models):
         raise HarnessError(
             f"policy.reference={reference}: no such model in this sweep. {did_you_mean(reference, models)}"
         )

@@ -16,6 +16,7 @@ _MONEY = ("price_per_million_tokens", "cost_per_million_docs", "cost_per_million
 AT_MOST = ("query_p95_ms", "bytes_per_doc", "index_bytes", *_MONEY)
 LIMITS = (*AT_MOST, "max_tokens", "languages", "licences", "remote_code")
 COSTS = ("bytes_per_doc", "query_p95_ms", "price_per_million_tokens", "index_bytes", *_MONEY[1:])
+UNNAMED = ("best", "any")  # references that the data choose
 PRICES = ("machine_per_hour", "per_million_tokens", "currency")
 
 
@@ -23,6 +24,8 @@ PRICES = ("machine_per_hour", "per_million_tokens", "currency")
 class Policy:
     """Limits are never relaxed. `margin` is in units of the main metric; `draws` and `seed` fix the bootstrap.
 
+    reference: a candidate that is named before, `best` (the best observed) or `any`: close enough is then only what is
+    proven to lie within the margin of every candidate that may be the best, the best observed included.
     allow_sample: whether to decide on sub-sampled eval sets at all. category_weights: weight of each task type in the
     score; without any, every eval set has its own weight. weights: of eval sets by name, in place of the manifests'.
     prices: `machine_per_hour` (None where unknown), `per_million_tokens` (model -> price, in place of the card's) and
@@ -56,7 +59,7 @@ def read_policy(node: Mapping[str, Any]) -> Policy:
     if isinstance(node.get("reference"), int):
         given["reference"] = str(node["reference"])
     policy = Policy(**given)
-    _check("reference", policy.reference, isinstance(policy.reference, str), "best, or a candidate's label or id")
+    _check("reference", policy.reference, isinstance(policy.reference, str), "best, any, or a candidate's label or id")
     _check("margin", policy.margin, _number(policy.margin, 0) and policy.margin < 1, "a number above 0 and below 1")
     sure = _number(policy.confidence, 0.5) and policy.confidence < 1
     _check("confidence", policy.confidence, sure, "a number above 0.5 and below 1")

@@ -179,7 +179,8 @@ def _limits(decision: Values, _: Values) -> str:
     policy = decision["policy"]
     named = [plain(limit(key, value)) for key, value in policy["limits"].items() if value is not None]
     best = "the best candidate that meets every limit"
-    reference = best if policy["reference"] == "best" else plain(policy["reference"])
+    any_ = "whichever candidate that meets every limit is truly best"
+    reference = {"best": best, "any": any_}.get(policy["reference"]) or plain(policy["reference"])
     return (
         f"{_when_fixed(decision)}\n\n"
         f"{bullets(named, '* No limit was set.')}\n\n"

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.candidates import Candidate
-from harness.policy import Policy, named_by, set_weights
+from harness.policy import UNNAMED, Policy, named_by, set_weights
 from harness.stats.bootstrap import Bounds, Differences, differences, draw, simultaneous
+from harness.stats.contenders import Worst, against_any, against_best, pair_errors
 from harness.stats.scores import means
 from harness.table import Sweep
 from harness.types import Doubles, HarnessError
 
 LEAST_QUERIES = 30
 _ROUGH = 500
+_CELLS = 1e9  # members x items x draws that a comparison with one rival of the best may look at; half a second
 _SPAN = {"sts": 2.0, "summarization": 2.0}  # of correlations; other scores lie between 0 and 1
 
 
 class Verdict(NamedTuple):
     """The rule's result over candidates that pass: positions of reference and pick, bounds, who is proven close.
 
+    pick: the reference where nothing is proven, not even that (`policy.reference: any`). bounds: against the reference;
+    with `any` the one-sided ones are against whichever may be the best.
     proven: within the margin and the guard; fair: within the guard alone; lost: proven to break the guard, so no more
     queries would help; bool [candidates].
     """
@@ -102,6 +107,27 @@ class Draws:
             self._known[key] = differences(sets, weights, reference, drawn if alone < 0 else [drawn[alone]])
         return self._known[key]
 
+    def among(self, rows: NDArray[Any], reference: int, alone: int = -1) -> Differences:
+        """As `against`, of the members in these rows; reference: its place among them."""
+        observed, error, t = self.against(int(rows[reference]), alone)
+        return Differences(observed[rows], error[rows], t[:, rows])
+
+    @cached_property
+    def fewer(self) -> Draws:
+        """The first of the resamples, 500 at least, as many as a look at every rival of the best can afford."""
+        number = max(_ROUGH, int(_CELLS * len(self.drawn[0]) // self.cells))
+        return self if number >= len(self.drawn[0]) else Draws(self.field, [each[:number] for each in self.drawn])
+
+    @property
+    def cells(self) -> int:
+        """Members x items x draws: what one comparison of all members with one of them looks at."""
+        return len(self.drawn[0]) * sum(scores.size for scores in self.field.sets)
+
+    @cached_property
+    def errors(self) -> Doubles:
+        """float64 [members, members]: standard error of the difference of every two, over all sets."""
+        return pair_errors(self.field.sets, self.field.weights)
+
 
 def field_of(members: Sequence[Candidate], sweep: Sweep, policy: Policy) -> Field:
     """The entrants as arrays; cost ranks follow the policy's order, then quality, then the label."""
@@ -125,7 +151,8 @@ def field_of(members: Sequence[Candidate], sweep: Sweep, policy: Policy) -> Fiel
 
 def rule(field: Field, policy: Policy, draws: int, seed: int) -> Verdict:
     """Reference, simultaneous lower bounds, guard, cheapest: steps 2 to 5 of the decision rule, on all items."""
-    return ruled(drawn_for(field, draws, seed), range(len(field.members)), policy)
+    every, drawn = range(len(field.members)), drawn_for(field, draws, seed)
+    return allowing(drawn, every, ruled(drawn, every, policy), policy)
 
 
 def drawn_for(field: Field, draws: int, seed: int) -> Draws:
@@ -134,7 +161,10 @@ def drawn_for(field: Field, draws: int, seed: int) -> Draws:
 
 
 def ruled(draws: Draws, kept: Sequence[int], policy: Policy) -> Verdict:
-    """The rule over some members of the field that was drawn; the verdict's positions are places in `kept`."""
+    """The rule over some members of the field that was drawn; the verdict's positions are places in `kept`.
+
+    The two-sided ends are those against a reference that was named before: see `allowing`.
+    """
     rows = np.asarray(kept)
     field = draws.field.only(kept)
     observed = means(field.sets, field.weights)
@@ -147,9 +177,12 @@ def ruled(draws: Draws, kept: Sequence[int], policy: Policy) -> Verdict:
             alone = _bounds(draws, (rows, reference), policy, number)
             fair &= alone.one_sided >= -2 * policy.margin
             lost |= alone.high < -2 * policy.margin
+    fair[reference] = True
+    if policy.reference == "any":
+        bounds = bounds._replace(one_sided=worst(draws, kept, policy).lower)
     proven = fair & (bounds.one_sided > -policy.margin)
-    fair[reference] = proven[reference] = True
-    pick = min(np.flatnonzero(proven), key=lambda i: field.costs[i])
+    proven[reference] |= policy.reference != "any"
+    pick = min(np.flatnonzero(proven), key=lambda i: field.costs[i], default=reference)
     return Verdict(reference, int(pick), bounds, observed - observed[reference], proven, fair, lost)
 
 
@@ -163,8 +196,38 @@ def _bounds(draws: Draws, at: tuple[NDArray[Any], int], policy: Policy, alone: i
         widest = np.full(len(rows), field.span if alone < 0 else field.spans[alone])
         widest[reference] = 0.0
         return Bounds(-widest, -widest, widest)
-    observed, error, t = draws.against(int(rows[reference]), alone)
-    return simultaneous(Differences(observed[rows], error[rows], t[:, rows]), policy.confidence)
+    return simultaneous(draws.among(rows, reference, alone), policy.confidence)
+
+
+def allowing(draws: Draws, kept: Sequence[int], verdict: Verdict, policy: Policy) -> Verdict:
+    """The verdict with two-sided ends that allow for the data having chosen the reference; only these change.
+
+    The margin is proven by the one-sided bounds, so whoever asks for the pick alone (what would change it, how stable
+    it is) does without.
+    """
+    if policy.reference not in UNNAMED or not draws.field.enough or len(kept) == 1:
+        return verdict
+    plain, field = draws.among(np.asarray(kept), verdict.reference), draws.field.only(kept)
+    ends = against_best(plain, field.sets, field.weights, draws.fewer.drawn, policy.confidence)
+    return verdict._replace(bounds=verdict.bounds._replace(low=ends.low, high=ends.high))
+
+
+def worst(draws: Draws, kept: Sequence[int], policy: Policy) -> Worst:
+    """Lower bounds of these members against whichever of them is truly best; places are those in `kept`.
+
+    Of too few items all that is known is the metric's range.
+    """
+    rows, field = np.asarray(kept), draws.field.only(kept)
+    if len(rows) == 1 or not field.enough:
+        return Worst(np.full(len(rows), -field.span if len(rows) > 1 else 0.0), np.zeros(len(rows), dtype=np.int64))
+    best = reference_of(field, replace(policy, reference="best"), means(field.sets, field.weights))
+    plain = draws.among(rows, best)
+
+    def against(place: int) -> Differences:
+        return plain if place == best else draws.fewer.among(rows, place)
+
+    most = max(2, int(5 * _CELLS // draws.fewer.cells))
+    return against_any(plain, draws.errors[np.ix_(rows, rows)], against, policy.confidence, most)
 
 
 def usable(field: Field, policy: Policy, asked: Sequence[Candidate]) -> Policy:
@@ -172,7 +235,7 @@ def usable(field: Field, policy: Policy, asked: Sequence[Candidate]) -> Policy:
 
     HarnessError where it fits no candidate of the sweep, or several that pass: the decision would be a guess.
     """
-    if policy.reference == "best":
+    if policy.reference in UNNAMED:
         return policy
     fits = [field.members[i].label for i in _named(field, policy)]
     if len(fits) == 1:
@@ -185,7 +248,7 @@ def usable(field: Field, policy: Policy, asked: Sequence[Candidate]) -> Policy:
 
 def reference_of(field: Field, policy: Policy, observed: Doubles) -> int:
     """Place of the reference: the named one, else the best by these means; of equals the cheapest."""
-    if policy.reference != "best":
+    if policy.reference not in UNNAMED:
         return _named(field, policy)[0]
     top = np.flatnonzero(observed >= observed.max() - 1e-12)
     return int(min(top, key=lambda i: field.costs[i]))

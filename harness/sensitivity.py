@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from harness.policy import Policy
 from harness.ruling import LEAST_QUERIES, Draws, Field, reference_of
-from harness.stats.bootstrap import draw
+from harness.stats.bootstrap import UNSEEN, draw
+from harness.stats.contenders import pair_squares
 from harness.types import Doubles
 
 _TIMES = 200
-_UNSEEN = 0.1  # as in stats.bootstrap: a difference that no item shows may still be there
 
 Share = dict[str, Any]
 
@@ -37,7 +37,7 @@ def stability(rough: Draws, policy: Policy, times: int = _TIMES) -> list[Share]:
     Every resample has its own means, reference, errors, guard and pick; the critical value of the simultaneous bounds
     is that of `rough`, from all items against the same reference: it rests on how the differences hang together, which
     a resample hardly changes. A bootstrap inside each resample gives the same shares within a few points, for hundreds
-    of times the work.
+    of times the work. Where nothing is proven (`policy.reference: any`) the share is that of no candidate (id None).
     """
     field = rough.field
     chosen = np.tile(np.arange(len(field.sets)), (times, 1))
@@ -80,13 +80,14 @@ def _resampled(field: Field, chosen: NDArray[np.int64], seed: int) -> Worlds:
 
 def _counted(rough: Draws, policy: Policy, worlds: Worlds) -> list[Share]:
     found, members = picks(rough, policy, worlds), rough.field.members
-    counts = np.bincount(found, minlength=len(members))
+    counts = np.bincount(found + 1, minlength=len(members) + 1)  # the first: nothing is proven
+    names = [(None, None), *((member.id, member.label) for member in members)]
     order = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i]]
-    return [{"id": members[i].id, "label": members[i].label, "share": float(counts[i] / len(found))} for i in order]
+    return [{"id": names[i][0], "label": names[i][1], "share": float(counts[i] / len(found))} for i in order]
 
 
 def picks(rough: Draws, policy: Policy, worlds: Worlds) -> NDArray[np.int64]:
-    """int64 [r]: what the rule picks in each world, as places in the field that was drawn."""
+    """int64 [r]: what the rule picks in each world, as places in the field that was drawn; -1: nothing is proven."""
     observed = _observed(rough.field.sets, worlds)
     references = np.array([reference_of(rough.field, policy, row) for row in observed])
     found = np.empty(len(references), dtype=np.int64)
@@ -124,16 +125,40 @@ def _picked(rough: Draws, policy: Policy, worlds: Worlds, reference: int) -> NDA
         at = np.nonzero(worlds.chosen == number)
         gap, items, n = scores - scores[reference], worlds.items[number], scores.shape[1]
         seen = items @ gap.T
-        error = (np.maximum(items @ (gap**2).T - seen**2, 0.0) + _UNSEEN**2 / n) / max(n - 1, 1)
+        error = (np.maximum(items @ (gap**2).T - seen**2, 0.0) + UNSEEN**2 / n) / max(n - 1, 1)
         weight = worlds.weights[at][:, None]
         np.add.at(mean, at[0], weight * seen)
         np.add.at(spread, at[0], weight**2 * error)
         if field.guarded[number]:
             lower = seen - _critical(rough, policy, reference, number) * np.sqrt(error)
             np.logical_and.at(fair, at[0], lower >= -2 * policy.margin)
-    proven = fair & (mean - _critical(rough, policy, reference, -1) * np.sqrt(spread) > -policy.margin)
-    proven[:, reference] = True
-    found: NDArray[np.int64] = np.where(proven, field.costs, len(field.members)).argmin(axis=1)
+    if policy.reference == "any":
+        fair[:, reference] = True
+        proven = fair & (_worst(rough, policy, worlds, mean, reference) > -policy.margin)
+    else:
+        proven = fair & (mean - _critical(rough, policy, reference, -1) * np.sqrt(spread) > -policy.margin)
+        proven[:, reference] = True
+    found = np.where(proven, field.costs, len(field.members)).argmin(axis=1)
+    return np.where(proven.any(axis=1), found, -1)
+
+
+def _worst(rough: Draws, policy: Policy, worlds: Worlds, mean: Doubles, reference: int) -> Doubles:
+    """float64 [r, c]: lower bounds against any that may be the best, as in `stats.contenders.against_any`.
+
+    mean: float64 [r, c], less the reference. Errors are those of all items, and every rival takes the critical value
+    of the reference.
+    """
+    if not rough.field.enough:
+        return np.full(mean.shape, -rough.field.span if mean.shape[1] > 1 else 0.0)
+    squares = np.stack(pair_squares(rough.field.sets))
+    shares = np.stack([((worlds.chosen == k) * worlds.weights**2).sum(axis=1) for k in range(len(squares))], axis=1)
+    one, two = (_quantile(t, policy) for t in (rough.against(reference).t, np.abs(rough.against(reference).t)))
+    found = np.empty(mean.shape)
+    for world, (share, seen) in enumerate(zip(shares, mean, strict=True)):
+        reach = np.sqrt(share @ squares[:, reference])
+        rivals = np.flatnonzero(seen + two * reach >= 0)
+        errors = np.sqrt(np.tensordot(share, squares[:, :, rivals], 1))
+        found[world] = (seen[:, None] - seen[rivals] - one * errors).min(axis=1)
     return found
 
 
@@ -143,5 +168,8 @@ def _critical(rough: Draws, policy: Policy, reference: int, alone: int) -> float
     sizes = [scores.shape[1] for scores in (field.sets if alone < 0 else [field.sets[alone]])]
     if min(sizes) < LEAST_QUERIES:
         return float("inf")
-    t = rough.against(reference, alone).t
+    return _quantile(rough.against(reference, alone).t, policy)
+
+
+def _quantile(t: Doubles, policy: Policy) -> float:
     return float(np.quantile(t.max(axis=1), policy.confidence))

@@ -14,7 +14,7 @@ from harness.launch import shipped, yamls
 from harness.progress import clean, spoken
 from harness.table import KEYS, MORE, Row
 from harness.types import HarnessError, Note
-from harness.wording import counted, metric, set_name
+from harness.wording import counted, metric, set_name, signed
 
 _TEXT_COLUMNS = {
     "task": "eval set", "model": "model", "retriever": "retriever", "pooling": "pooling", "dim": "dim",
@@ -223,7 +223,7 @@ def _interesting(entries: Sequence[Mapping[str, Any]], decision: Mapping[str, An
 
 
 def _entry(c: Mapping[str, Any], decision: Mapping[str, Any]) -> list[str]:
-    versus = "reference" if c["id"] == decision["reference"] else f"{c['difference']:+.3f} [{c['lower']:+.3f}]"
+    versus = "reference" if c["id"] == decision["reference"] else f"{signed(c['difference'])} [{signed(c['lower'])}]"
     p95 = c["costs"]["query_p95_ms"]
     mark = "\u25b6" if c["id"] == decision["pick"] else ""
     cost = c["costs"]["bytes_per_doc"]

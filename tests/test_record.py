@@ -69,6 +69,8 @@ def kinds() -> dict[str, tuple[Sweep, Policy]]:
         "four sets of three types": (small_sweep(tasks=("a", "b", "alike", "topics"), types=types), Policy(draws=300)),
         "held out": (small_sweep(queries=450), POLICY),
         "priced": (small_sweep(), priced),
+        "any": (small_sweep(), Policy(draws=300, reference="any")),
+        "any, nothing proven": (small_sweep(noise=0.3), Policy(draws=300, reference="any")),
     }  # fmt: skip
 
 

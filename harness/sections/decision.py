@@ -136,9 +136,10 @@ def _quality(report: Report, shown: Entry) -> _Card:
     policy, name = report.decision["policy"], averaged(report.decision)
     lower, reference = shown.get("lower"), report.reference
     if reference is None or lower is None or shown["id"] == reference["id"]:
-        role = "the best that meets every limit" if policy["reference"] == "best" else "the reference"
+        role = "the best that meets every limit" if policy["reference"] in ("best", "any") else "the reference"
         return _Card(score(shown["score"]), name, role)
-    beside = f"at worst {-min(lower, 0):.3f} below the reference; margin {policy['margin']:g}"
+    than = "any that may be best" if policy["reference"] == "any" else "the reference"
+    beside = f"at worst {-min(lower, 0):.3f} below {than}; margin {policy['margin']:g}"
     return _Card(score(shown["score"]), name, beside)
 
 
@@ -161,7 +162,7 @@ def _evidence(report: Report) -> _Card:
         return _scored(decision, beside)
     share = next((s["share"] for s in same if s["id"] == decision["pick"]), None)
     rival = next((s for s in same if s["id"] != decision["pick"]), None)
-    beside = f"next: {rival['label']}, {percent(rival['share'])}" if rival else "no other pick came up"
+    beside = f"next: {rival['label'] or 'no pick'}, {percent(rival['share'])}" if rival else "no other pick came up"
     return _Card(percent(share), f"of {item(decision['evalsets'])} resamples pick the same", beside)
 
 

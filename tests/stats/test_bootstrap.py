@@ -93,11 +93,11 @@ def test_one_comparison_of_few_normal_items_has_the_bounds_of_students_t() -> No
     from scipy.stats import t
 
     reach = []
-    for seed in range(40):
+    for seed in range(20):
         gap = np.random.default_rng(seed).normal(0, 1, 20)
         found = _differences(np.stack([gap, np.zeros(20)]), 1, 1000, seed)
         reach.append((found.observed - simultaneous(found, 0.95).low)[0] / found.error[0])
-    assert np.mean(reach) == pytest.approx(t.ppf(0.975, 19), rel=0.06)
+    assert np.mean(reach) == pytest.approx(t.ppf(0.975, 19), rel=0.08)
 
 
 def test_rare_large_losses_push_the_lower_bound_further_than_the_normal_distribution_would() -> None:
@@ -154,13 +154,13 @@ def test_two_items_have_very_wide_bounds() -> None:
 def test_bounds_hold_at_their_confidence_with_few_items_and_rare_losses(n: int, share: float) -> None:
     """Nine candidates, 94 % of differences exactly 0: with the sample's errors alone, bounds hold in 9 and in 51 %."""
     generator, held = np.random.default_rng(5), 0
-    for seed in range(300):
+    for seed in range(200):
         hit = generator.random((8, n)) < share
         gap = np.where(hit, generator.laplace(-0.05, 0.1, (8, n)), 0.0)
         base = generator.random(n)
         bounds = simultaneous(_differences(np.stack([base, *(base + gap)]), 0, 300, seed), 0.95)
         held += bool((bounds.one_sided[1:] <= -0.05 * share).all())
-    assert held / 300 >= 0.93
+    assert held / 200 >= 0.93
 
 
 def test_eight_equal_systems_are_hardly_ever_called_better() -> None:
@@ -192,12 +192,12 @@ def test_weights_of_drawn_sets_are_normalised_in_each_draw() -> None:
 def test_drawing_sets_too_equals_a_plain_loop() -> None:
     sets, generator = [SCORES, SCORES[:, :10] + 0.2, SCORES[:, 5:12]], np.random.default_rng(3)
     loop = []
-    for _ in range(6000):
+    for _ in range(3000):
         picked = [sets[i] for i in generator.integers(0, 3, 3)]
         loop.append(np.mean([s[:, generator.integers(0, s.shape[1], s.shape[1])].mean(axis=1) for s in picked], axis=0))
     draws = hierarchical(sets, [1, 1, 1], 6000, 0).draws
-    np.testing.assert_allclose(draws.mean(axis=0), np.mean(loop, axis=0), atol=0.006)
-    np.testing.assert_allclose(draws.std(axis=0), np.std(loop, axis=0), rtol=0.05)
+    np.testing.assert_allclose(draws.mean(axis=0), np.mean(loop, axis=0), atol=0.01)
+    np.testing.assert_allclose(draws.std(axis=0), np.std(loop, axis=0), rtol=0.07)
 
 
 def test_one_eval_set_says_nothing_of_others() -> None:
