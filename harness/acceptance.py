@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +20,12 @@ from harness.types import HarnessError
 
 FILE = "accepted.json"
 PROPOSED, ACCEPTED, SUPERSEDED = "proposed", "accepted", "superseded"
-_STATE = ("id", "state", "decision_makers", "accepted", "supersedes", "superseded_by")
+_SIGNED = {"label", "by", "date"}
+_STATE = ("id", "state", "decision_makers", "accepted", "supersedes", "replaces", "superseded_by")
 _DIGITS = 9
 _LONGEST = 200
+_SCHEMA = 1
+_BLANK = "\u115f\u1160\u3164\uffa0"  # letters of Hangul that show nothing
 
 
 class Undecided(HarnessError):
@@ -33,7 +37,8 @@ class Undecided(HarnessError):
 class Acceptance(NamedTuple):
     """One person's yes to one decision. `pick` is a candidate's id, `policy` the sha256 of the policy's values.
 
-    supersedes: the id of the accepted decision that this one replaces, `SWEEP:ID` where it is another sweep's.
+    supersedes: the id of the accepted decision that this one replaces, `SWEEP:ID` where it is another sweep's;
+    replaces: that decision's `label`, who it was `by`, and its `date`.
     """
 
     id: str
@@ -44,6 +49,7 @@ class Acceptance(NamedTuple):
     label: str
     policy: str
     supersedes: str
+    replaces: Mapping[str, str] = {}
 
 
 def identity(decision: Mapping[str, Any]) -> str:
@@ -57,17 +63,54 @@ def identity(decision: Mapping[str, Any]) -> str:
 def read_accepted(folder: Path) -> list[Acceptance]:
     """The acceptances in a sweep's folder, oldest first; none where nothing was accepted yet.
 
-    HarnessError where the file cannot be read: what a person signed is never taken for unsigned.
+    HarnessError where the file is not as `accept` writes it: what a person signed is never taken for unsigned.
     """
     path = folder / FILE
     if not path.exists():
         return []
     try:
-        return [Acceptance(**entry) for entry in read_json(path)["accepted"]]
-    except (HarnessError, KeyError, TypeError) as error:
+        return _entries(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise HarnessError(
             f"{path} cannot be read ({error}); restore it, or move it away: the decision is then proposed again"
         ) from error
+
+
+def _entries(held: Any) -> list[Acceptance]:
+    """The acceptances in what the file holds; ValueError or TypeError says what is wrong with it."""
+    if not isinstance(held, dict) or held.get("schema") != _SCHEMA:
+        raise ValueError(f"expected an object of schema {_SCHEMA}")
+    if not isinstance(held.get("accepted"), list) or not held["accepted"]:
+        raise ValueError("accepted: expected a list of at least one acceptance")
+    if not all(isinstance(entry, dict) for entry in held["accepted"]):
+        raise ValueError("accepted: expected objects alone")
+    found = [Acceptance(**entry) for entry in held["accepted"]]
+    for number, entry in enumerate(found, 1):
+        _check_entry(entry, f"acceptance {number}")
+    return found
+
+
+def _check_entry(entry: Acceptance, where: str) -> None:
+    """ValueError for a field that is no text or no date, and for one that may not be empty and is."""
+    texts = {key: value for key, value in entry._asdict().items() if key != "replaces"}
+    signed = entry.replaces
+    if not isinstance(signed, dict) or (signed and set(signed) != _SIGNED):
+        raise ValueError(f"{where}: replaces: expected {', '.join(sorted(_SIGNED))}")
+    for key, value in (*texts.items(), *((f"replaces {key}", value) for key, value in signed.items())):
+        if not isinstance(value, str) or not (value or key in ("supersedes", "policy")):
+            raise ValueError(f"{where}: {key}={value!r:.80}: expected text")
+    for key, day in (("date", entry.date), *([("replaces date", signed["date"])] if signed else [])):
+        if not _is_day(day):
+            raise ValueError(f"{where}: {key}={day!r:.80}: expected a day such as 2026-01-31")
+    if not _readable(entry.by):
+        raise ValueError(f"{where}: by={entry.by!a:.80}: expected a name")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def with_state(sweep: Sweep, decision: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,17 +118,19 @@ def with_state(sweep: Sweep, decision: Mapping[str, Any]) -> dict[str, Any]:
 
     state: proposed, accepted, or superseded by a later accepted decision of this sweep. `decision_makers` are those who
     accepted it, `accepted` the first day they did; `supersedes` names the accepted decision that it replaces or, while
-    proposed, would replace.
+    proposed, would replace; `replaces` says what that picked, who accepted it and when.
     """
     entries, own = read_accepted(sweep.folder), identity(decision)
     mine, last = [e for e in entries if e.id == own], entries[-1].id if entries else ""
-    state = {"id": own, "state": PROPOSED, "decision_makers": [], "accepted": "", "supersedes": last}
+    state: dict[str, Any] = {"id": own, "state": PROPOSED, "decision_makers": [], "accepted": ""}
+    state |= {"supersedes": last, "replaces": _signed(entries)}
     if mine:
         state |= {
             "state": ACCEPTED if own == last else SUPERSEDED,
             "decision_makers": list(dict.fromkeys(e.by for e in mine)),
             "accepted": mine[0].date,
             "supersedes": mine[-1].supersedes,
+            "replaces": dict(mine[-1].replaces),
         }
     return dict(decision) | state | {"superseded_by": last if state["state"] == SUPERSEDED else ""}
 
@@ -95,7 +140,7 @@ def accept(sweep: Sweep, policy: Mapping[str, Any], by: str | None, replaced: Pa
 
     policy: the node that was shown; where it is not the sweep's own, it becomes that, dated as changed after results
     existed, so that page and record say the same from now on. replaced: the folder of another sweep whose accepted
-    decision this one supersedes. HarnessError without a name, Undecided where nothing was decided.
+    decision this one supersedes. HarnessError without a name that can be read, Undecided where nothing was decided.
     """
     name = _named(by)
     sweep = _adopted(sweep, policy)
@@ -103,28 +148,43 @@ def accept(sweep: Sweep, policy: Mapping[str, Any], by: str | None, replaced: Pa
     _check_decided(decision)
     entries, own = read_accepted(sweep.folder), identity(decision)
     now_valid = list(takewhile(lambda e: e.id == own, reversed(entries)))
-    before = entries[len(entries) - len(now_valid) - 1].id if len(entries) > len(now_valid) else ""
-    supersedes = _accepted_elsewhere(replaced) if replaced and replaced != sweep.folder else before
+    elsewhere = replaced if replaced and replaced != sweep.folder else None
+    supersedes, replaces = _superseded(entries, own, elsewhere)
     _write_policy(sweep)
     if any(e.by == name and (replaced is None or e.supersedes == supersedes) for e in now_valid):
         return
     pick = next(c for c in decision["candidates"] if c["id"] == decision["pick"])
-    entries.append(
-        Acceptance(own, name, _today(), decision["status"], pick["id"], pick["label"], _digest(policy), supersedes)
-    )
-    write_json(sweep.folder / FILE, {"schema": 1, "accepted": [e._asdict() for e in entries]})
+    what = (decision["status"], pick["id"], pick["label"], _digest(policy))
+    entries.append(Acceptance(own, name, _today(), *what, supersedes, replaces))
+    write_json(sweep.folder / FILE, {"schema": _SCHEMA, "accepted": [e._asdict() for e in entries]})
 
 
-def said(sweep: Sweep, decision: Mapping[str, Any]) -> str:
-    """One line on the state of a decision that `with_state` gave."""
-    own = f"record {decision['id']}"
+def kept_in(folder: Path) -> list[Path]:
+    """The files of a sweep's folder that `accept` may change."""
+    return [folder / "sweep.json", folder / FILE]
+
+
+def said(sweep: Sweep, decision: Mapping[str, Any], words: Sequence[str] = ()) -> str:
+    """One line on the state of a decision that `with_state` gave, what it picks and what it replaces.
+
+    words: those of `harness decide` that made it, which the command that accepts it repeats; the sweep's name if none.
+    """
+    own, before = f"record {decision['id']}", _before(decision)
     if decision["decision_makers"]:
-        later = f", superseded by {decision['superseded_by']}" if decision["superseded_by"] else ""
-        return f"Accepted by {', '.join(decision['decision_makers'])} on {decision['accepted']} ({own}){later}."
+        label = next(c["label"] for c in decision["candidates"] if c["id"] == decision["pick"])
+        by = f"Accepted by {', '.join(decision['decision_makers'])} on {decision['accepted']} ({own}): use {label}."
+        later = f" Superseded by {decision['superseded_by']}." if decision["superseded_by"] else ""
+        return f"{by} It replaces {before}.{later}" if before else f"{by}{later}"
     if decision["status"] != DECIDED:
         return f"Nothing to accept yet ({own})."
-    command = f"harness decide {shlex.quote(sweep.folder.name)} --accept --by NAME"
-    return f"Proposed ({own}). To accept it: {command}"
+    command = shlex.join(["harness", "decide", *(words or [sweep.folder.name]), "--accept", "--by", "NAME"])
+    would = f"; it would replace {before}" if before else ""
+    return f"Proposed ({own}){would}. To accept it: {command}"
+
+
+def _before(decision: Mapping[str, Any]) -> str:
+    old, own = decision["replaces"], decision["supersedes"]
+    return f"{old['label']}, accepted by {old['by']} on {old['date']}, record {own}" if old else own
 
 
 def departure(sweep: Sweep, decision: Mapping[str, Any]) -> str:
@@ -144,7 +204,15 @@ def _named(by: str | None) -> str:
         raise HarnessError(
             f"decide: --accept needs the name of who accepts, of at most {_LONGEST} characters: --by NAME"
         )
+    if not _readable(name):
+        raise HarnessError(f"decide: --by {name!a:.80} cannot be read as a name: expected letters, in UTF-8: --by NAME")
     return name
+
+
+def _readable(name: str) -> bool:
+    """Whether a name shows a letter or a digit, and has no bytes that were not UTF-8 and no control characters."""
+    kinds = [unicodedata.category(c) for c in name if c not in _BLANK]
+    return any(kind[0] in "LN" for kind in kinds) and not {"Cs", "Cc"} & set(kinds)
 
 
 def _check_decided(decision: Mapping[str, Any]) -> None:
@@ -172,11 +240,24 @@ def _write_policy(sweep: Sweep) -> None:
         write_json(path, changed)
 
 
-def _accepted_elsewhere(folder: Path) -> str:
-    entries = read_accepted(folder)
+def _superseded(entries: Sequence[Acceptance], own: str, elsewhere: Path | None) -> tuple[str, Mapping[str, str]]:
+    """The id of the accepted decision that this one replaces, and what it said; who joins in replaces the same."""
+    if elsewhere is not None:
+        others = read_accepted(elsewhere)
+        if not others:
+            raise HarnessError(f"decide: --supersedes {elsewhere.name}: no decision of that sweep was accepted")
+        return f"{elsewhere.name}:{others[-1].id}", _signed(others)
+    if entries and entries[-1].id == own:
+        return entries[-1].supersedes, entries[-1].replaces
+    return (entries[-1].id if entries else ""), _signed(entries)
+
+
+def _signed(entries: Sequence[Acceptance]) -> dict[str, str]:
+    """What the last accepted decision picked, by whom and on which day it was accepted first; empty without any."""
     if not entries:
-        raise HarnessError(f"decide: --supersedes {folder.name}: no decision of that sweep was accepted")
-    return f"{folder.name}:{entries[-1].id}"
+        return {}
+    same = [e for e in entries if e.id == entries[-1].id]
+    return {"label": same[-1].label, "by": ", ".join(dict.fromkeys(e.by for e in same)), "date": same[0].date}
 
 
 def _today() -> str:

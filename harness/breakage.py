@@ -17,6 +17,7 @@ _EFFECT = "no score: the set is not read until this is mended"
 _FOLLOWING = (
     "empty", "no-relevant", "ids-differ", "one-label", "one-score", "too-few", "all-alone", "labels-differ",
 )  # fmt: skip
+_DOCUMENTS = ("corpus", "docs", "documents", "collection")  # beginnings of the names of files without queries
 _WHOLE = ("nul-bytes", "not-utf8", "two-grades", "same-id")  # complaints whose row stays
 
 
@@ -33,17 +34,17 @@ def broken_rows(first: Broken, read: Callable[[], object]) -> tuple[Note, ...]:
     if first.code not in found.count:
         found.add(first)
     found.first[first.code][0] = str(first)  # may say more than the row: what else the file could be read as
-    left_out = _following(found)
-    return tuple(_note(code, found.first[code], n) for code, n in found.count.items() if code not in left_out)
+    notes = [_note(code, found.first[code], n) for code, n in found.count.items()]
+    lost = _queries_left_out(found)
+    return tuple(n._replace(message=n.message + lost) if n.code == "unknown-query" else n for n in notes)
 
 
-def _following(found: Complaints) -> set[str]:
-    """Judgements of unknown queries, where rows of another file were left out, which may be these queries."""
-    of = found.first.get("unknown-query")
-    if not of:
-        return set()
-    left = [line for code, lines in found.first.items() if code not in _WHOLE for line in lines]
-    return {"unknown-query"} if any(_file(line) != _file(of[0]) for line in left) else set()
+def _queries_left_out(found: Complaints) -> str:
+    """Where rows of a file that may hold the queries were left out, that unknown queries may be these."""
+    of = found.first.get("unknown-query", [""])[0]
+    left = {_file(line) for code, lines in found.first.items() if code not in _WHOLE for line in lines}
+    files = sorted(one for one in left - {_file(of), ""} if not Path(one).name.startswith(_DOCUMENTS))
+    return f"; some may be rows of {', '.join(files)} that are broken and were left out" if files else ""
 
 
 def _file(line: str) -> str:

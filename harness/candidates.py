@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.alignment import item_ids
 from harness.machines import machines
 from harness.parts import did_you_mean
 from harness.policy import AT_MOST, Policy, named_by
@@ -22,6 +23,7 @@ _LABELS = (
 
 
 _NOT_APPLICABLE = "takes no part: does not apply to "
+_LISTED = 5  # of several candidates that a name fits
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,10 @@ class Breach(NamedTuple):
 def candidates(sweep: Sweep, policy: Policy | None = None, found: Sequence[Row] | None = None) -> list[Candidate]:
     """Every candidate of the sweep, in the order of the manifest; prices are the policy's. found: the sweep's rows.
 
-    Where timings come from unlike machines no speed is known, and so no cost that follows from one.
+    Where timings come from unlike machines no speed is known, and so no cost that follows from one. HarnessError where
+    two were scored on different items of one set.
     """
+    _check_items(sweep)
     by_id: dict[str, list[Row]] = {}
     for row in rows(sweep) if found is None else found:
         by_id.setdefault(candidate_of(row), []).append(row)
@@ -90,6 +94,19 @@ def candidates(sweep: Sweep, policy: Policy | None = None, found: Sequence[Row] 
         len(machines(sweep)) < 2,
     )
     return [_candidate(known, cid, group, cards.get(cid, {})) for cid, group in by_id.items()]
+
+
+def _check_items(sweep: Sweep) -> None:
+    """Scores are paired by place: `read_sweep` has put the same items in the same order, others cannot be compared."""
+    first: dict[str, list[str]] = {}
+    for variant in sweep.manifest["variants"]:
+        record = sweep.records.get(variant["quality"])
+        ids = item_ids(record) if record is not None and record.status == "ok" else []
+        if ids and first.setdefault(variant["task"], ids) != ids:
+            raise HarnessError(
+                f"{variant['task']}: {called(variant)} was scored on other items than the candidates before it; delete "
+                f"{sweep.folder / 'records' / record.key}.record and run the sweep again"  # type: ignore[union-attr]
+            )
 
 
 class _Known(NamedTuple):
@@ -120,9 +137,10 @@ def _candidate(known: _Known, cid: str, group: Sequence[Row], card: Mapping[str,
         "warnings": sorted({w for r in good.values() for w in r["warnings"]}),
     }
     costs = {k: _largest(costly.values(), k) if known.alike or k not in _SPEEDS else None for k in _MEASURED}
+    costs |= _spreads(costly.values() if known.alike else (), timed, rate)
     costs |= _money(known, (str(labels["model"]), card), costly.values(), timed, rate)
     records = {t: known.sweep.records[known.keys[cid, t]] for t in good}
-    scores = {t: _main_scores(t, record) for t, record in records.items()}
+    scores = {t: _main_scores(f"{called(labels)} on {t}", record) for t, record in records.items()}
     condensed = {
         t: np.asarray(record.arrays[_CONDENSED], dtype=np.float64)
         for t, record in records.items()
@@ -137,6 +155,16 @@ def _rate(timed: Sequence[Row]) -> float | None:
     for row in timed:
         best[row["task"]] = max(best.get(row["task"], 0.0), row["docs_per_s"])
     return min(best.values(), default=None)
+
+
+def _spreads(good: Iterable[Row], timed: Sequence[Row], rate: float | None) -> dict[str, float | None]:
+    """How far the repeats lie apart of the speeds that are shown: the slowest query p95, the rate of indexing."""
+    slowest = max((r for r in good if r["query_p95_ms"] is not None), key=lambda r: r["query_p95_ms"], default=None)
+    shown = next((r for r in timed if r["docs_per_s"] == rate), None)
+    return {
+        "query_p95_ms_spread": slowest["query_p95_ms_spread"] if slowest else None,
+        "docs_per_s_spread": shown["docs_per_s_spread"] if shown else None,
+    }
 
 
 def _money(
@@ -175,15 +203,24 @@ def chosen_by(found: Sequence[Candidate], name: str, sweep: str) -> Candidate:
 
     HarnessError, with the labels there are, where none or several fit.
     """
-    exact = [c for c in found if c.id == name or (named_by(name, c.label) and named_by(c.label, name))]
-    fits = exact or [c for c in found if named_by(name, c.label)]
+    fits = fitting(found, name, sweep)
     if len(fits) == 1:
         return fits[0]
+    listed = "; ".join(f"{c.label} ({c.id})" for c in fits[:_LISTED])
+    more = f"; and {len(fits) - _LISTED} more" if len(fits) > _LISTED else ""
+    raise HarnessError(
+        f"{name!r} fits {len(fits)} candidates of {sweep}; say more of its label, or its id: {listed}{more}"
+    )
+
+
+def fitting(found: Sequence[Candidate], name: str, sweep: str) -> list[Candidate]:
+    """The candidates with this id or label, else all whose label begins so; HarnessError where there is none."""
+    exact = [c for c in found if c.id == name or (named_by(name, c.label) and named_by(c.label, name))]
+    fits = exact or [c for c in found if named_by(name, c.label)]
     if not fits:
         known = {label for c in found for label in (c.label, c.label.partition(" · ")[0])}
         raise HarnessError(f"{sweep} has no candidate {name!r}. {did_you_mean(name, known)}")
-    listed = "; ".join(f"{c.label} ({c.id})" for c in fits[:10]) + (" ..." if len(fits) > 10 else "")
-    raise HarnessError(f"{name!r} fits {len(fits)} candidates of {sweep}; say more of its label, or its id: {listed}")
+    return fits
 
 
 def candidate_of(row: Mapping[str, Any]) -> str:
@@ -191,10 +228,10 @@ def candidate_of(row: Mapping[str, Any]) -> str:
     return str(row["candidate_id"] or f"unplanned {called(row)}")
 
 
-def _main_scores(task: str, record: Record) -> Doubles:
+def _main_scores(whose: str, record: Record) -> Doubles:
     main = str(record.values.get("main"))
     if main not in record.arrays:
-        raise HarnessError(f"{task}: record {record.key} holds no scores by its main metric, {main}; run it again")
+        raise HarnessError(f"{whose}: record {record.key} holds no scores by its main metric, {main}; run it again")
     return np.asarray(record.arrays[main], dtype=np.float64)
 
 

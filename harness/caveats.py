@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.doubts import Doubts
 from harness.narrative import of_all, sampled, unfinished
-from harness.wording import counted, enumerated, item, metric, percent, plural, scored, searched, signed
+from harness.wording import (
+    counted,
+    enumerated,
+    item,
+    latency,
+    metric,
+    percent,
+    plural,
+    scored,
+    searched,
+    signed,
+    unsteady,
+)
 
 Entry = Mapping[str, Any]
 
 
-def caveats(decision: Mapping[str, Any]) -> list[str]:
+def caveats(decision: Mapping[str, Any], doubts: Doubts) -> list[str]:
     """The one to three strongest reasons to hesitate, strongest first."""
     found = _smoke_test(decision) + _too_small(decision) + _mixed(decision) + _machines(decision)
+    noisy, decisive = _noisy(decision, doubts), _by_speed(decision["policy"])
+    found += (noisy if decisive else []) + _one_sided(decision, doubts) + _same(decision, doubts)
     by_id = {c["id"]: c for c in decision["candidates"]}
     pick = by_id.get(decision["pick"])
     funnel = decision["funnel"]
@@ -24,7 +39,8 @@ def caveats(decision: Mapping[str, Any]) -> list[str]:
         found.insert(
             0,
             f"The labels favour one engine: judged@10 of the candidates in question goes from {low} to {high}. "
-            "With holes a score is a lower bound; beside it stands the one over judged documents alone (condensed).",
+            "With holes a score is a lower bound; beside it stands the one over judged documents alone (condensed)"
+            f"{', and both pick the same' if decision['holes']['same'] else ''}.",
         )
     if decision["reference_lost"]:
         found.append(
@@ -53,11 +69,12 @@ def caveats(decision: Mapping[str, Any]) -> list[str]:
             f"Scores are no better than the labels ({sources}); judge a sample yourselves, and say in the manifest "
             "where the labels come from (label_source)."
         )
-    return found[:3]
+    found += [f"{pick['label']}: {w}." for w in pick["warnings"]] if pick else []
+    return found[:3] if decisive or not noisy else [*found[:2], *noisy]
 
 
 def _unsure(decision: Mapping[str, Any], pick: Entry) -> list[str]:
-    """What speaks against the pick itself: other picks from other items, warnings, too little data."""
+    """What speaks against the pick itself: other picks from other items, too little data."""
     found, margin, items = [], decision["policy"]["margin"], decision["evalsets"]
     if (share := next((s["share"] for s in decision["same_pick"] if s["id"] == pick["id"]), 0.0)) < 0.80:
         other = next((s for s in decision["same_pick"] if s["id"] != pick["id"]), None)
@@ -65,12 +82,11 @@ def _unsure(decision: Mapping[str, Any], pick: Entry) -> list[str]:
         found.append(f"The same pick comes out in only {percent(share)} of {item(items)} resamples{runner}.")
     found += _shortfall(decision)
     found += _held_out(decision)
-    found += [f"{pick['label']}: {w}." for w in pick["warnings"]]
     detectable = max(c["detectable"] for c in decision["candidates"] if c["difference"] is not None)
     if detectable > 2 * margin:
         found.append(
-            f"Few {plural(item(items))}: between unlike candidates this data shows only differences of "
-            f"{detectable:.3f} or more; the margin is {margin:g}."
+            f"Few {plural(item(items))}: a difference under {detectable:.3f} between unlike candidates may go unseen "
+            f"(80 % power); the margin is {margin:g}."
         )
     return found
 
@@ -113,10 +129,66 @@ def _machines(decision: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _noisy(decision: Mapping[str, Any], doubts: Doubts) -> list[str]:
+    """That the speeds shown of the pick, or those that a limit or the order goes by, come from unsteady timings."""
+    decisive, measured = _by_speed(decision["policy"]), [c for c in decision["candidates"] if c["scores"]]
+    shown = [c for c in measured if c["id"] == (decision["pick"] or decision["reference"])]
+    widest = {speed: max((unsteady(c, speed) for c in shown), default=0.0) for speed in ("query_p95_ms", "docs_per_s")}
+    apart = [unsteady(c, "query_p95_ms") for c in measured]
+    if decisive:
+        widest["query_p95_ms"] = max(apart, default=0.0)
+    named = {"query_p95_ms": latency(decision["evalsets"]), "docs_per_s": "indexing"}
+    told = [f"{percent(share)} ({named[speed]})" for speed, share in widest.items() if share]
+    if not told and not doubts.load:
+        return []
+    repeats = f"repeats lie up to {enumerated(told)} apart" if told else "the machine was busy"
+    load = f", at a load of {doubts.load[0]:.1f} on {counted(doubts.load[1], 'core')}" if doubts.load else ""
+    many = sum(map(bool, apart))
+    of_them = f"; {many} of {counted(len(measured), 'candidate')} over 20 %" if many > 1 else ""
+    may = "What is reckoned from them may be far off"
+    may += ", and a limit or the order goes by them" if decisive else ""
+    return [f"Timings are noisy: {repeats}{load}{of_them}. {may}; close other programs and run again with timing=full."]
+
+
+def _by_speed(policy: Mapping[str, Any]) -> bool:
+    """Whether a limit or the first cost of the order is a latency."""
+    return policy["limits"].get("query_p95_ms") is not None or policy["order"][0] == "query_p95_ms"
+
+
+def _one_sided(decision: Mapping[str, Any], doubts: Doubts) -> list[str]:
+    """That most of what is shown is unjudged, or was judged because one engine found it; said once, with the status."""
+    if decision["holes"]:
+        return []
+    sources = {t: e["label_source"] for t, e in decision["evalsets"].items() if e["label_source"] in _ONE_ENGINE}
+    few = [f"only {percent(share)} ({task})" for task, share in doubts.judged.items()]
+    told = []
+    if few:
+        told.append(f"Of the ten documents shown first {enumerated(few)} were judged: scores are lower bounds.")
+    if sources:
+        named = enumerated([f"{task}: {source}" for task, source in sources.items()])
+        told.append(f"Labels come from what one engine showed ({named}): what others find counts as wrong.")
+    return [f"{' '.join(told)} Judge what the finalists find (harness pool)."] if told else []
+
+
+_ONE_ENGINE = ("bm25-top10", "clicks")
+
+
+def _same(decision: Mapping[str, Any], doubts: Doubts) -> list[str]:
+    """That eval sets which count as independent ask the same."""
+    nouns = [plural(item({task: decision["evalsets"][task] for task in tasks})) for tasks in doubts.same]
+    return [
+        f"{enumerated(tasks)} hold the same {noun} and count as independent: intervals look narrower than they are. "
+        "Decide on one of them."
+        for tasks, noun in zip(doubts.same, nouns, strict=True)
+    ]
+
+
 def _smoke_test(decision: Mapping[str, Any]) -> list[str]:
-    effect = "Fewer documents make search easier, so scores come out too high; fewer queries prove less."
+    effect = "Fewer queries prove less, and the score of some may lie far from that of all."
     if not any(searched(about["type"]) for about in decision["evalsets"].values()):
         effect = "Fewer items prove less, and the score of some may lie far from that of all."
+    elif any("documents" in about["sample"] for about in decision["evalsets"].values()):
+        effect = "Fewer documents make search easier, so scores come out too high; fewer queries prove less."
     samples = sampled(decision)
     return [f"A smoke test, not an evaluation: {samples}. {effect}"] if samples else []
 

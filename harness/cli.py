@@ -131,10 +131,11 @@ def _decide_command(words: list[str]) -> int:
     args = parser.parse_args([w for w in words if w not in overrides])
     if not args.accept and (args.by is not None or args.supersedes is not None):
         raise HarnessError("decide: --by and --supersedes go with --accept")
-    from harness.acceptance import accept, departure, said, with_state
+    from harness.acceptance import accept, departure, kept_in, said, with_state
     from harness.decide import DECIDED, decide
     from harness.overrides import asked_policy
     from harness.policy import read_policy
+    from harness.rollback import unchanged_on_failure
     from harness.table import find_sweep, read_sweep
     from harness.terminal import decision_text, label_in
 
@@ -143,12 +144,16 @@ def _decide_command(words: list[str]) -> int:
     before = sweep.manifest["policy"]
     policy = asked_policy(overrides, before, "decide")
     if args.accept:
-        accept(sweep, policy, args.by, find_sweep(args.supersedes, results) if args.supersedes else None)
-        sweep, decision, paths = _report(sweep.folder, results, Path(args.reports_dir))
+        replaced, reports = find_sweep(args.supersedes, results) if args.supersedes else None, Path(args.reports_dir)
+        with unchanged_on_failure(kept_in(sweep.folder), reports / sweep.folder.name):
+            accept(sweep, policy, args.by, replaced)
+            sweep, decision, paths = _shown(sweep.folder, results, reports)
         _show(json.dumps(decision, indent=1) if args.json else "\n".join([said(sweep, decision), *map(str, paths)]))
         return 0
     decision = with_state(sweep, decide(sweep, read_policy(policy)))
-    _show(json.dumps(decision, indent=1) if args.json else f"{decision_text(decision)}\n{said(sweep, decision)}")
+    again = [*([] if args.sweep else [sweep.folder.name]), *(w for w in words if w != "--json")]
+    state = said(sweep, decision, again)
+    _show(json.dumps(decision, indent=1) if args.json else f"{decision_text(decision)}\n{state}")
     if line := departure(sweep, decision):
         _say(line)
     if decision["status"] != DECIDED:
@@ -158,6 +163,14 @@ def _decide_command(words: list[str]) -> int:
         return CHANGED if line else 0
     _say(f"Under the sweep's own policy the pick is {label_in(old, old['pick'])}. Page and record stay as they are.")
     return CHANGED
+
+
+def _shown(folder: Path, results: Path, reports: Path) -> tuple[Any, dict[str, Any], list[Path]]:
+    """The report of a sweep whose decision is being accepted, which nobody signs unseen."""
+    try:
+        return _report(folder, results, reports)
+    except (HarnessError, OSError, ValueError, ArithmeticError) as error:
+        raise HarnessError(f"nothing was accepted, for its report could not be written: {error}") from error
 
 
 def _similarity(words: list[str]) -> int:

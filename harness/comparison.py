@@ -13,10 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from rich.cells import cell_len, set_cell_size
 
-from harness.candidates import Candidate, candidates, chosen_by
+from harness.candidates import Candidate, candidates, chosen_by, fitting
+from harness.decide import decide
 from harness.excerpts import read_excerpts
 from harness.items import Document, Item, Side
 from harness.page import fill, verbatim
+from harness.policy import read_policy
 from harness.querywise import (
     MOST,
     Comparison,
@@ -38,6 +40,10 @@ from harness.wording import item, metric, number, percent, plural, score, search
 _IN_TERMINAL = 10
 _NARROWEST, _WIDEST = 60, 160
 _BINS = 15
+_ALONE = (
+    "The intervals are for these two alone. The sweep's decision holds for all candidates at once: its bounds are "
+    "wider, and it may leave open what is clear here."
+)
 
 
 class Bin(NamedTuple):
@@ -52,17 +58,33 @@ class Bin(NamedTuple):
 def compare_text(sweep: Sweep, names: tuple[str, str], out: Path, as_json: bool) -> str:
     """What the terminal shows of two candidates, or all of it as JSON; writes their page into `out`.
 
-    names: see `chosen_by`. HarnessError where they fit no one candidate, or `compare` refuses.
+    names: see `chosen_by`; one that fits several candidates of one model means the pick among them, else the best, and
+    the text says so. HarnessError where they fit no candidate or several models, or `compare` refuses.
     """
     every = candidates(sweep)
-    first, second = (chosen_by(every, name, sweep.folder.name) for name in names)
+    (first, _), (second, _) = chosen = [_meant(sweep, every, name) for name in names]
     found = compare(sweep, read_excerpts(sweep), first.id, second.id)
     page = out / f"compare-{_slug(*found.first)}-vs-{_slug(*found.second)}.html"
     costs = [_costs(one) for one in (first, second)]
     write_atomically(page, _page(sweep, found, costs).encode("utf-8", "replace"))
     if as_json:
         return json.dumps(plain(found) | {"page": str(page)}, indent=1)
-    return _text(found, costs, page)
+    told = [f"{end} is {_line(one.label)}, {why}" for end, (one, why) in zip("AB", chosen, strict=True) if why]
+    return "\n".join([*told, _text(found, costs, page)])
+
+
+def _meant(sweep: Sweep, every: Sequence[Candidate], name: str) -> tuple[Candidate, str]:
+    """The candidate that a name means, and why that one of several."""
+    fits = fitting(every, name, sweep.folder.name)
+    if len(fits) == 1 or len({c.labels["model"] for c in fits}) > 1:
+        return chosen_by(every, name, sweep.folder.name), ""
+    decision = decide(sweep, read_policy(sweep.manifest["policy"]))
+    scores = {entry["id"]: entry["score"] for entry in decision["candidates"]}
+    pick = next((c for c in fits if c.id == decision["pick"]), None)
+    if pick is not None:
+        return pick, f"the pick among {len(fits)} that fit {name!r}"
+    best = max(fits, key=lambda c: -1.0 if scores[c.id] is None else scores[c.id])  # the first of equals
+    return best, f"the best of {len(fits)} that fit {name!r}"
 
 
 def bins(differences: Doubles) -> tuple[Bin, ...]:
@@ -85,6 +107,7 @@ def _page(sweep: Sweep, found: Comparison, costs: Sequence[str]) -> str:
         comparison=found,
         items=plural(item(sweep.manifest["evalsets"])),
         names=("A", "B"),
+        alone=_ALONE,
         costs=costs,
         worst=worst_of(found, MOST),
         best=best_of(found, MOST),
@@ -117,7 +140,7 @@ def _text(found: Comparison, costs: Sequence[str], page: Path) -> str:
     ]
     absent = [f"not on {_line(', '.join(found.absent))}: one of the two has no result there"] if found.absent else []
     lost = [_fitted(line, width) for line in _losses(found)]
-    return "\n".join([*ends, "", _table(found), *absent, "", *lost, "", f"Page       {page}"])
+    return "\n".join([*ends, "", _table(found), _ALONE, *absent, "", *lost, "", f"Page       {page}"])
 
 
 def _table(found: Comparison) -> str:

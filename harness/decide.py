@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 from harness.candidates import Breach, Candidate, breaches, candidates, check_comparable
 from harness.caveats import caveats
 from harness.confirmation import held_out
+from harness.doubts import doubts
 from harness.entries import entry_of, outcome_of
-from harness.evidence import BIASED, DECIDED, INCOMPLETE, INSUFFICIENT, NOTHING, SAMPLED, Holes, status_of
+from harness.evidence import BIASED, DECIDED, INCOMPLETE, INSUFFICIENT, NOTHING, SAMPLED, Evidence, Holes
 from harness.flips import Case, changes
 from harness.machines import machines
 from harness.narrative import not_measured, sentence
 from harness.policy import Policy, check_sets, read_policy
-from harness.ruling import LEAST_QUERIES, Draws, Field, Verdict, allowing, drawn_for, field_of, ruled, usable, worst
+from harness.ruling import LEAST_QUERIES, Field, Verdict, allowing, drawn_for, field_of, ruled, usable, worst
 from harness.sensitivity import other_sets, stability, weights_drawn
 from harness.summary import Summary, summarise
 from harness.table import Sweep, rows
@@ -87,8 +88,9 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
         },
         "summary": _plain(summarise(table, evalsets)),
     }  # fmt: skip
-    texts = {"sentence": sentence(values), "caveats": caveats(values), "not_measured": not_measured(values)}
-    return values | texts
+    finalists = [c for c in found if c.id in (values["pick"], values["reference"])]
+    told = caveats(values, doubts(sweep, finalists))
+    return values | {"sentence": sentence(values), "caveats": told, "not_measured": not_measured(values)}
 
 
 _ABOUT = (
@@ -113,10 +115,11 @@ def _ruling(sweep: Sweep, policy: Policy, found: Sequence[Candidate]) -> _Ruling
         return _Ruling(found, over, field, None, policy, used, SAMPLED if sampled else NOTHING, {})
     draws = drawn_for(everyone, used.draws, used.seed)
     verdict = allowing(draws, kept, ruled(draws, kept, used), used)
-    status, holes = status_of(Draws(field, draws.drawn), verdict, used, evalsets)
+    evidence = Evidence(draws, evalsets)
+    status, holes = evidence.status(kept, verdict, used)
     if status == DECIDED and any(c.unfinished for c in found):
         status = INCOMPLETE
-    case = Case(draws, kept, verdict, used, over, evalsets)
+    case = Case(evidence, kept, verdict, used, over)
     return _Ruling(found, over, field, case, policy, used, SAMPLED if sampled else status, {} if sampled else holes)
 
 
@@ -124,7 +127,7 @@ def _sensitivity(ruling: _Ruling) -> dict[str, Any]:
     """Everything that says how firm the pick is."""
     field, policy, case = ruling.field, ruling.policy, ruling.case
     assert case is not None
-    rough = case.draws.rough(field)
+    rough = Evidence(case.draws.rough(field), case.evidence.evalsets)
     return {
         "same_pick": stability(rough, policy),
         "weights_drawn": weights_drawn(rough, policy),
@@ -201,7 +204,7 @@ def _mains(sweep: Sweep) -> dict[str, str]:
         record = sweep.records.get(variant["quality"])
         if record is None or record.status != "ok":
             continue
-        main, task = str(record.values["main"]), variant["task"]
+        main, task = str(record.values.get("main")), variant["task"]
         if mains.setdefault(task, main) != main:
             raise HarnessError(f"{task}: scored by {mains[task]} and by {main}, which cannot be compared; run it again")
     return mains

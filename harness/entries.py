@@ -10,14 +10,16 @@ import numpy as np
 from harness.candidates import Breach, Candidate
 from harness.policy import Policy
 from harness.ruling import LEAST_QUERIES, Field, Verdict
-from harness.stats.effects import Paired, paired
-from harness.stats.power import queries_needed
+from harness.stats.effects import Paired, effect, paired
+from harness.stats.power import HOPELESS, detectable, queries_needed
 from harness.stats.randomisation import holm, randomised
 from harness.types import Doubles
 from harness.wording import limit
 
 Entry = dict[str, Any]
 _ONE_SIDED, _POWER = 1.645, 0.842  # z(95 %), z(80 %)
+_FLIPS, _CELLS = 200, 1e10  # sign flips for each comparison; flips x candidates x items at most, about a second
+_HAIR = 1e-9  # means of equal numbers differ by this much at most
 
 
 class Outcome(NamedTuple):
@@ -31,12 +33,16 @@ class Outcome(NamedTuple):
 
 
 def outcome_of(field: Field, verdict: Verdict | None, policy: Policy) -> Outcome:
-    """The outcome with the paired randomisation test of each candidate against the reference, Holm-adjusted."""
+    """The outcome with the paired randomisation test of each candidate against the reference, Holm-adjusted.
+
+    Signs are flipped 200 times for each comparison, as far as time allows, so that p of many can be small.
+    """
     places = {member.id: i for i, member in enumerate(field.members)}
     p = np.ones(len(places))
     if verdict is not None and len(places) > 1:
         others = np.arange(len(places)) != verdict.reference
-        tested = randomised(field.sets, field.weights, verdict.reference, policy.draws, policy.seed)
+        flips = max(policy.draws, min(_FLIPS * int(others.sum()), int(_CELLS / sum(s.size for s in field.sets))))
+        tested = randomised(field.sets, field.weights, verdict.reference, flips, policy.seed)
         p[others] = holm(tested[others])
     return Outcome(field, verdict, policy, places, p)
 
@@ -67,43 +73,29 @@ def _mean(c: Candidate, field: Field) -> float | None:
 
 
 def _compared(outcome: Outcome, verdict: Verdict, i: int, pairs: Sequence[Paired]) -> Entry:
+    """sd and effect weigh the sets as the difference does; detectable and queries_needed follow from its error.
+
+    Queries needed are in the proportions at hand. One item has no error and detects nothing short of the whole range.
+    """
     field, margin = outcome.field, outcome.policy.margin
     low, high = float(verdict.bounds.low[i]), float(verdict.bounds.high[i])
-    spread = _pooled(pairs, field)
+    spread, values = _pooled(pairs, field), sum(s.shape[1] for s in field.sets)
+    alone = _error(pairs, field) * float(np.sqrt(values))  # spread of one set of as many items with the same error
     return {
         "difference": float(verdict.difference[i]), "lower": float(verdict.bounds.one_sided[i]),
         "interval": [low, high], "p_value": None if i == verdict.reference else float(outcome.p[i]),
         "wins": sum(p.wins for p in pairs), "ties": sum(p.ties for p in pairs), "losses": sum(p.losses for p in pairs),
-        "sd": spread if np.isfinite(spread) else None, "effect": _effect(float(verdict.difference[i]), spread),
-        "proven": bool(verdict.proven[i]), "detectable": _detectable(pairs, field.weights),
-        "queries_needed": int(np.ceil(queries_needed(spread, margin) * _items_a_value(field))),
+        "sd": spread if np.isfinite(spread) else None, "effect": effect(float(verdict.difference[i]), spread),
+        "proven": bool(verdict.proven[i]), "detectable": detectable(alone, values) if alone >= 0 else 1.0,
+        "queries_needed": int(np.ceil(queries_needed(alone, margin) * sum(field.scored) / values)),
         "cost_rank": int(field.costs[i]),
         "verdict": _verdict(low, high, margin),
     }  # fmt: skip
 
 
-def _items_a_value(field: Field) -> float:
-    """Scored items to one value: more than 1 where values are those of groups of items."""
-    return sum(field.scored) / float(sum(s.shape[1] for s in field.sets))
-
-
-def _detectable(pairs: Sequence[Paired], weights: Sequence[float]) -> float:
-    """Of the weighted mean over eval sets: the sets are independent, so their variances add."""
-    shares = np.asarray(weights) / sum(weights)
-    found = float(np.sqrt(sum((share * p.detectable) ** 2 for share, p in zip(shares, pairs, strict=True))))
-    return found if np.isfinite(found) else 1.0  # one query detects nothing short of the whole range
-
-
-def _effect(difference: float, spread: float) -> float | None:
-    """Difference in standard deviations; None from a single query, which has none."""
-    if not np.isfinite(spread):
-        return None
-    return difference / spread if spread else 0.0
-
-
 def _pooled(pairs: Sequence[Paired], field: Field) -> float:
-    sizes = [s.shape[1] for s in field.sets]
-    return float(np.sqrt(np.average([p.sd**2 for p in pairs], weights=sizes)))
+    """Standard deviation of an item's difference within its set: each set's variance counts by the set's weight."""
+    return float(np.sqrt(np.average([p.sd**2 for p in pairs], weights=field.weights)))
 
 
 def _verdict(low: float, high: float, margin: float) -> str:
@@ -141,17 +133,17 @@ def _dearer(outcome: Outcome, verdict: Verdict, i: int) -> str:
 def _to_settle(outcome: Outcome, verdict: Verdict, i: int, pairs: Sequence[Paired]) -> int:
     """Items at which it would be shown that this candidate lies within the margin, or that it does not.
 
-    0 where that is not open, where the candidate is no cheaper than the pick, and where it cannot be said. The interval
-    at hand, which holds for all candidates at once, narrows with the root of their number; 80 % power comes on top.
-    With `any` the width holds the gap to the rival that binds as well, which does not narrow: that asks for too many
-    rather than too few.
+    0 where that is not open, where the candidate is no cheaper than the pick, and where it cannot be said, as of a
+    difference at the margin. The interval at hand, which holds for all candidates at once, narrows with the root of
+    their number; 80 % power comes on top. With `any` the width holds the gap to the rival that binds as well,
+    which does not narrow: that asks for too many rather than too few.
     """
     field, margin = outcome.field, outcome.policy.margin
     bounds, gap = verdict.bounds, float(verdict.difference[i]) + margin
     decided = verdict.proven[i] or verdict.lost[i] or bounds.high[i] <= -margin
     guard_alone = bounds.one_sided[i] > -margin
     error, dear = _error(pairs, field), verdict.proven.any() and field.costs[i] >= field.costs[verdict.pick]
-    if decided or guard_alone or dear or not gap or not np.isfinite(error):
+    if decided or guard_alone or dear or abs(gap) <= _HAIR or not np.isfinite(error):
         return 0
     least = max(1.0, LEAST_QUERIES / min(s.shape[1] for s in field.sets))
     if least > 1 and len(field.sets) > 1:  # the small set needs more, not all of them: see the caveat
@@ -160,7 +152,8 @@ def _to_settle(outcome: Outcome, verdict: Verdict, i: int, pairs: Sequence[Paire
     if i == verdict.reference:  # open with `any` alone; it has no error against itself
         error = width / _ONE_SIDED
     wide = _ONE_SIDED * error if least > 1 else float(width)  # of fewer queries no interval is made
-    return int(np.ceil(sum(field.scored) * max(least, ((wide + _POWER * error) / gap) ** 2)))
+    times = max(least, ((wide + _POWER * error) / gap) ** 2)
+    return int(np.ceil(sum(field.scored) * times)) if times <= HOPELESS else 0
 
 
 def _error(pairs: Sequence[Paired], field: Field) -> float:

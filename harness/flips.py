@@ -1,7 +1,8 @@
-"""What would change a decision: the value at which each limit and the margin flips the pick, sets left out, holes."""
+"""What would change a decision: the value at which each limit and the margin flips it, sets left out, holes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -9,38 +10,45 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.candidates import Breach, Candidate
+from harness.evidence import DECIDED, NOTHING, Evidence
 from harness.policy import AT_MOST, UNNAMED, Policy, set_weights
-from harness.ruling import Draws, Field, Verdict, ruled
+from harness.ruling import Draws, Verdict, allowing, at_margin, ruled
+from harness.types import Doubles
 from harness.wording import limit
 
 Change = dict[str, Any]
 SAME = "(same)"
-_NONE = -1  # nothing is proven
-_HAIR = 1e-6
-_TRIED = 40  # candidates that a relaxed limit lets in, nearest first
+_NONE = -1  # nothing is picked
+_TRIED = 40  # values of one kind, nearest first
+_NOISE = 0.01  # two measurements closer than this part of each other are the same
+_MEASURED = ("query_p95_ms", "cost_per_million_docs", "cost_per_million_queries")
 _NAMES = {
-    "query_p95_ms": "query p95 limit {} {:.4g} ms",
-    "bytes_per_doc": "limit {} {:.0f} bytes per document",
-    "index_bytes": "index limit {} {:.0f} bytes",
-    "price_per_million_tokens": "price limit {} {:.4g} per million tokens",
-    "cost_per_million_docs": "cost limit {} {:.4g} per million documents",
-    "cost_per_million_queries": "cost limit {} {:.4g} per million queries",
-    "max_tokens": "limit of {} {:.0f} tokens",
+    "query_p95_ms": "query p95 limit {} {} ms",
+    "bytes_per_doc": "limit {} {} bytes per document",
+    "index_bytes": "index limit {} {} bytes",
+    "price_per_million_tokens": "price limit {} {} per million tokens",
+    "cost_per_million_docs": "cost limit {} {} per million documents",
+    "cost_per_million_queries": "cost limit {} {} per million queries",
+    "max_tokens": "limit of {} {} tokens",
 }
 
 
 class Case(NamedTuple):
-    """A decision to vary. draws: of every candidate with a result; kept: those that meet the limits, as places there.
+    """A decision to vary. evidence: of every candidate with a result; kept: those within the limits, as places there.
 
-    verdict: over `kept`; over: the limits that each candidate does not meet, by id; evalsets: those of the manifest.
+    verdict: over `kept`; over: the limits that each candidate does not meet, by id.
     """
 
-    draws: Draws
+    evidence: Evidence
     kept: Sequence[int]
     verdict: Verdict
     policy: Policy
     over: Mapping[str, Sequence[Breach]]
-    evalsets: Mapping[str, Any]
+
+    @property
+    def draws(self) -> Draws:
+        """The resamples of everyone."""
+        return self.evidence.draws
 
     @property
     def everyone(self) -> tuple[Candidate, ...]:
@@ -53,67 +61,99 @@ class Case(NamedTuple):
         return self.kept[self.verdict.pick]
 
 
+class Outcome(NamedTuple):
+    """What a decision comes to: the place among everyone of what is picked, or -1; and the status word."""
+
+    place: int
+    status: str
+
+
 def changes(case: Case) -> list[Change]:
-    """One row for each assumption, everything else as decided: `if`, `then` (a label) and whether the pick changes."""
-    return [*_margins(case), *_tightened(case), *_relaxed(case), *_left_out(case), *holes(case)]
+    """One row for each assumption, everything else as decided: `if`, `then` and whether that changes the outcome.
+
+    then: the label of what is picked, or the status where nothing is; difference: its score less the pick's, over all
+    eval sets, None where no other is picked.
+    """
+    return [*_wider(case), *_narrower(case), *_tightened(case), *_relaxed(case), *_left_out(case), *_holes(case)]
 
 
-def holes(case: Case) -> list[Change]:
+def _holes(case: Case) -> list[Change]:
     """The rule over judged documents alone, where that is another score for some candidate that takes part."""
-    field = case.draws.field.only(case.kept)
-    condensed = condensed_field(field, case.evalsets)
+    condensed = case.evidence.condensed(case.kept)
     if condensed is None:
         return []
-    again = ruled(case.draws.rough(condensed), range(len(case.kept)), case.policy)
-    return [_change(case, "documents without a judgement left out (condensed)", _place(case.kept, again))]
+    then = _again(Evidence(condensed, {}), case.kept, case.policy)  # without the holes nothing is asked of labels
+    return [_row(case, "documents without a judgement left out (condensed)", then)]
 
 
-def condensed_field(field: Field, evalsets: Mapping[str, Any]) -> Field | None:
-    """The field with nDCG@10 of condensed lists where all members have it; None where that changes no score."""
-    sets = list(field.sets)
-    for number, task in enumerate(evalsets):
-        if all(task in member.condensed for member in field.members):
-            sets[number] = np.stack([member.condensed[task] for member in field.members])
-    same = all(np.array_equal(a, b) for a, b in zip(sets, field.sets, strict=True))
-    return None if same else field._replace(sets=tuple(sets))
+def _wider(case: Case) -> list[Change]:
+    """The nearest margin above that changes the outcome, and the nearest that picks another where that refuses.
 
-
-def _margins(case: Case) -> list[Change]:
-    """Bounds do not depend on the margin, so the flip points are the candidates' own lower bounds."""
+    Bounds do not depend on the margin: a candidate is proven, or can no longer be ruled out, from its own bounds on.
+    """
     verdict, costs = case.verdict, case.draws.field.costs[list(case.kept)]
-    need = -verdict.bounds.one_sided
-    cheaper = [i for i in range(len(costs)) if costs[i] < costs[verdict.pick] and verdict.fair[i]]
-    found = []
-    if cheaper:
-        first = float(min(need[i] for i in cheaper))
-        found.append(_at_margin(case, f"margin above {first:.3f} instead of {case.policy.margin:g}", first + _HAIR))
-    if (least := float(need[verdict.pick])) > 0:
-        found.append(_at_margin(case, f"margin {least:.3f} or less", max(least - _HAIR, _HAIR)))
+    need, opened = _margin_of(verdict, "one_sided"), _margin_of(verdict, "high")
+    cheaper = np.flatnonzero(costs < costs[verdict.pick])
+    below = np.flatnonzero(costs < costs[verdict.reference])
+    values = sorted({v for v in (*need[cheaper], *opened[below]) if case.policy.margin <= v < 1})[:_TRIED]
+    values += [least for least in need[cheaper].min(initial=1, keepdims=True) if values and values[-1] < least < 1]
+    found: list[Change] = []
+    for value in values:
+        then = _at_margin(case, float(np.nextafter(value, 1)))
+        if then.place == case.pick or (found and then.place == _NONE):
+            continue
+        text = _stated(float(value), True, 3, _flips_so(case, then))
+        found.append(_row(case, f"margin above {text} instead of {case.policy.margin:g}", then))
+        if then.place != _NONE:
+            break
     return found
 
 
-def _at_margin(case: Case, text: str, margin: float) -> Change:
-    again = ruled(case.draws, case.kept, replace(case.policy, margin=margin))
-    return _change(case, text, _place(case.kept, again))
+def _narrower(case: Case) -> list[Change]:
+    """The margin at which the pick is no longer proven."""
+    least = float(_margin_of(case.verdict, "one_sided")[case.verdict.pick])
+    if least <= 0:
+        return []
+    then = _at_margin(case, float(np.nextafter(least, 0)))
+    return [_row(case, f"margin {_stated(least, False, 3, _flips_so(case, then))} or less", then)]
+
+
+def _margin_of(verdict: Verdict, end: str) -> Doubles:
+    """float64 [kept]: the margin above which this end of a candidate's bounds lies within it, and within the guard."""
+    alone = [-getattr(guard, end) / 2 for guard in verdict.guards]
+    found: Doubles = np.max([-getattr(verdict.bounds, end), *alone], axis=0)
+    return found
+
+
+def _flips_so(case: Case, then: Outcome) -> Callable[[float], bool]:
+    return lambda margin: 0 < margin < 1 and _at_margin(case, margin) == then
+
+
+def _at_margin(case: Case, margin: float) -> Outcome:
+    policy = replace(case.policy, margin=margin)
+    verdict = at_margin(case.verdict, case.draws.field.costs[list(case.kept)], policy)
+    return _outcome(case.evidence, case.kept, verdict, policy)
 
 
 def _tightened(case: Case) -> list[Change]:
-    """Each upper limit set just under what the pick needs."""
+    """Each upper limit set just under what the pick needs, and with it all that measured the same."""
     found = []
-    reference = case.kept[case.verdict.reference]
     for key in AT_MOST:
-        value = bound(case.everyone[case.pick], key)
-        if not value or (key == "index_bytes" and "bytes_per_doc" in case.policy.order):
+        if not bound(case.everyone[case.pick], key) or (key == "index_bytes" and "bytes_per_doc" in case.policy.order):
             continue
-        kept = [i for i in case.kept if (mine := bound(case.everyone[i], key)) is not None and mine < value]
-        name = _NAMES[key].format("under", value)
-        if not kept:
-            found.append({"if": name, "then": "nothing meets the limits", "changes": True})
-            continue
-        lost = case.policy.reference not in UNNAMED and reference not in kept
-        same = replace(case.policy, reference="best") if lost else case.policy
-        found.append(_change(case, name, _place(kept, ruled(case.draws, kept, same))))
+        known = {i: mine for i in case.kept if (mine := bound(case.everyone[i], key)) is not None}
+        least = _least_alike(case.everyone[case.pick], key)
+        top = min(mine for i, mine in known.items() if (case.everyone[i].costs[key] or 0.0) >= least)
+        kept = [i for i, mine in known.items() if mine < top]
+        lost = case.policy.reference not in UNNAMED and case.kept[case.verdict.reference] not in kept
+        then = _again(case.evidence, kept, replace(case.policy, reference="best") if lost else case.policy)
+        text = _limit_stated(key, top, False, _under(known, kept))
+        found.append(_row(case, _NAMES[key].format("under", text), then))
     return found
+
+
+def _under(known: Mapping[int, float], kept: Sequence[int]) -> Callable[[float], bool]:
+    return lambda value: value > 0 and [i for i, mine in known.items() if mine < value] == list(kept)
 
 
 def bound(candidate: Candidate, key: str) -> float | None:
@@ -121,65 +161,88 @@ def bound(candidate: Candidate, key: str) -> float | None:
     return candidate.costs.get(f"{key}_upper") or candidate.costs[key]
 
 
+def _least_alike(candidate: Candidate, key: str) -> float:
+    """The lowest cost that measuring again may give this candidate: as far under its value as its bound is above."""
+    value, upper = float(candidate.costs[key] or 0.0), float(bound(candidate, key) or 0.0)
+    return min(value * value / upper, value * (1 - _NOISE)) if key in _MEASURED else value
+
+
 def _relaxed(case: Case) -> list[Change]:
-    """Each limit eased to where a candidate that misses it alone becomes the pick; eased altogether where none does."""
+    """Each limit eased to where what misses it alone changes the outcome; eased altogether where nothing does."""
     found = []
     for key, value in case.policy.limits.items():
         if value is None or (key == "remote_code" and value is not False) or value == []:
             continue
         near = [i for i, c in enumerate(case.everyone) if [b.limit for b in case.over[c.id]] == [_BREACH.get(key, key)]]
-        found.append(_eased(case, key, near))
-    return [row for row in found if row]
+        found += _eased(case, key, [i for i in near if case.over[case.everyone[i].id][0].state != "unknown"])
+    return found
 
 
 _BREACH = {"licences": "licence"}
 
 
-def _eased(case: Case, key: str, near: Sequence[int]) -> Change:
-    """near: places of the candidates that miss this limit alone; empty where there is none whose value is known."""
-    known = [i for i in near if case.over[case.everyone[i].id][0].state != "unknown"]
-    if not known:
-        return {}
-    level, again = _levels(case, key), case.pick
-    at = ""
-    for value in sorted({level(i) for i in known if _in_question(case, i)})[:_TRIED]:
-        again = _with(case, [i for i in known if level(i) <= value])
-        if again in known:
-            at = _NAMES[key].format("of" if key != "max_tokens" else "at least", abs(value)) if key in _NAMES else ""
+def _eased(case: Case, key: str, near: Sequence[int]) -> list[Change]:
+    """near: places of the candidates that miss this limit alone and whose value is known; nothing without any."""
+    found: list[Change] = []
+    levels = {i: _level(case.everyone[i], key) for i in near}
+    reached = -math.inf
+    for value in sorted({levels[i] for i in near if _in_question(case, i)})[:_TRIED]:
+        if value <= reached or _with(case, [i for i in near if levels[i] <= value]).place == case.pick:
+            continue
+        reached = _reach(case, key, levels, value)
+        more = [i for i in near if levels[i] <= reached]
+        then = _with(case, more)
+        if then.place == case.pick or (found and then.place == _NONE):
+            continue
+        found.append(_row(case, _eased_to(key, levels, reached, more), then))
+        if then.place != _NONE:
             break
-    else:
-        again = _with(case, known)
-    return _change(case, at or f"no limit on {limit(key)}", again)
+    return found or ([_row(case, f"no limit on {limit(key)}", _with(case, near))] if near else [])
 
 
-def _levels(case: Case, key: str) -> Callable[[int], float]:
-    """By how much a limit has to give for a candidate to pass, in its own units; what has no units gives at once."""
-    if key in AT_MOST:
-        return lambda i: float(bound(case.everyone[i], key) or 0.0)
+def _eased_to(key: str, levels: Mapping[int, float], value: float, more: Sequence[int]) -> str:
+    """What the limit has to be for these to pass, and no others."""
+    if key not in _NAMES:
+        return f"no limit on {limit(key)}"
     if key == "max_tokens":
-        return lambda i: -float(case.everyone[i].card["max_tokens"])
-    return lambda _: 0.0
+        return _NAMES[key].format("at least", f"{-value:.0f}")
+    text = _limit_stated(key, value, True, lambda x: [i for i in levels if levels[i] <= x] == list(more))
+    return _NAMES[key].format("of", text)
+
+
+def _level(candidate: Candidate, key: str) -> float:
+    """What a limit has to be for a candidate to pass, in its own units and growing; what has no units gives at once."""
+    if key == "max_tokens":
+        return -float(candidate.card["max_tokens"])
+    return float(bound(candidate, key) or 0.0) if key in AT_MOST else 0.0
+
+
+def _reach(case: Case, key: str, levels: Mapping[int, float], value: float) -> float:
+    """The level at which all pass that measured the same as those that pass at this one only."""
+    if key not in _MEASURED:
+        return value
+    alike = max(value, *((case.everyone[i].costs[key] or 0.0) * (1 + _NOISE) for i in levels if levels[i] == value))
+    return max(level for i, level in levels.items() if (case.everyone[i].costs[key] or 0.0) <= alike)
 
 
 def _in_question(case: Case, i: int) -> bool:
     """Whether this one could be picked at all: it is cheaper than the pick, or may be the best."""
-    field, reference = case.draws.field, case.kept[case.verdict.reference]
-    means = [float(np.average([s[j].mean() for s in field.sets], weights=field.weights)) for j in (i, reference)]
-    return bool(field.costs[i] < field.costs[case.pick]) or means[0] >= means[1]
+    costs, scores = case.draws.field.costs, case.evidence.scores
+    return bool(costs[i] < costs[case.pick]) or bool(scores[i] >= scores[case.kept[case.verdict.reference]])
 
 
-def _with(case: Case, more: Sequence[int]) -> int:
-    kept = sorted({*case.kept, *more})
-    return _place(kept, ruled(case.draws, kept, case.policy))
+def _with(case: Case, more: Sequence[int]) -> Outcome:
+    return _again(case.evidence, sorted({*case.kept, *more}), case.policy)
 
 
 def _left_out(case: Case) -> list[Change]:
     """What remains is weighed anew: the other sets of a category take over its weight."""
     found = []
-    field, names = case.draws.field, list(case.evalsets)
+    field, evalsets = case.draws.field, case.evidence.evalsets
+    names = list(evalsets)
     for left, task in enumerate(names if len(names) > 1 else []):
         rest = [i for i in range(len(names)) if i != left]
-        about = {names[i]: case.evalsets[names[i]] for i in rest}
+        about = {names[i]: evalsets[names[i]] for i in rest}
         fewer = field._replace(
             sets=tuple(field.sets[i] for i in rest),
             weights=tuple(set_weights(case.policy, about).values()),
@@ -187,19 +250,49 @@ def _left_out(case: Case) -> list[Change]:
             scored=tuple(field.scored[i] for i in rest),
             spans=tuple(field.spans[i] for i in rest),
         )
-        again = ruled(case.draws.rough(fewer, rest), case.kept, case.policy)
-        found.append(_change(case, f"eval set {task} left out", _place(case.kept, again)))
+        then = _again(Evidence(case.draws.rough(fewer, rest), about), case.kept, case.policy)
+        found.append(_row(case, f"eval set {task} left out", then))
     return found
 
 
-def _place(kept: Sequence[int], verdict: Verdict) -> int:
-    """The place among everyone of what would be picked; -1 where nothing is proven."""
-    return kept[verdict.pick] if verdict.proven.any() else _NONE
+def _again(evidence: Evidence, kept: Sequence[int], policy: Policy) -> Outcome:
+    """The rule over these.
+
+    Two-sided ends that allow for the data having chosen the reference (dear, see `allowing`) are taken where they
+    decide: nothing but the reference is proven, and a candidate that is not ruled out makes evidence insufficient.
+    """
+    if not kept:
+        return Outcome(_NONE, NOTHING)
+    verdict = ruled(evidence.draws, kept, policy)
+    if not np.delete(verdict.proven, verdict.reference).any():
+        verdict = allowing(evidence.draws, kept, verdict, policy)
+    return _outcome(evidence, kept, verdict, policy)
 
 
-def _change(case: Case, condition: str, then: int) -> Change:
-    """then: as `_place` gives."""
-    if then == _NONE:
-        return {"if": condition, "then": "insufficient evidence", "changes": True}
-    same = int(then) == case.pick
-    return {"if": condition, "then": SAME if same else case.everyone[then].label, "changes": not same}
+def _outcome(evidence: Evidence, kept: Sequence[int], verdict: Verdict, policy: Policy) -> Outcome:
+    status, _ = evidence.status(kept, verdict, policy)
+    return Outcome(kept[verdict.pick] if status == DECIDED else _NONE, status)
+
+
+def _limit_stated(key: str, value: float, up: bool, holds: Callable[[float], bool]) -> str:
+    """As `_stated`, from whole bytes or four digits on."""
+    return _stated(value, up, 0 if key.startswith(("bytes", "index")) else 3 - math.floor(math.log10(value)), holds)
+
+
+def _stated(value: float, up: bool, places: int, holds: Callable[[float], bool]) -> str:
+    """A value in the fewest decimals, from these on, at which it holds when it is rounded up, or down."""
+    for digits in range(places, places + 16):
+        whole = (math.ceil if up else math.floor)(value * 10.0**digits)
+        text = f"{whole / 10.0**digits:.{max(digits, 0)}f}"
+        if holds(float(text)):
+            return text.rstrip("0").rstrip(".") if "." in text else text
+    return repr(value)
+
+
+def _row(case: Case, condition: str, then: Outcome) -> Change:
+    same = then.place == case.pick
+    label = then.status if then.place == _NONE else SAME if same else case.everyone[then.place].label
+    other = not same and then.place != _NONE
+    scores = case.evidence.scores
+    difference = float(scores[then.place] - scores[case.pick]) if other else None
+    return {"if": condition, "then": label, "changes": not same, "difference": difference}

@@ -10,7 +10,7 @@ from typing import Any
 from harness.markdown import plain, shortened
 from harness.noninferiority import Check
 from harness.overrides import asked_policy
-from harness.policy import read_policy
+from harness.policy import check_sets, read_policy
 from harness.ratios import Ratio
 from harness.regression import PASSES, REGRESSION, UNSHOWN, Gate, Side, gate, parted, side
 from harness.store import write_atomically
@@ -18,6 +18,7 @@ from harness.table import read_sweep
 from harness.wording import counted, enumerated, item, limit, metric, number, plural, score, signed, whole
 
 _CODES = {PASSES: 0, REGRESSION: 3, UNSHOWN: 4}
+_ALONE = "The bounds are for these two alone; a sweep's decision holds for all its candidates at once, with wider ones."
 _HEADS = {PASSES: "Passes.", REGRESSION: "Regression.", UNSHOWN: "Not shown either way."}
 
 
@@ -32,6 +33,7 @@ def gate_answer(
     (before, old_name), (after, new_name) = (parted(name, results) for name in names)
     old, new = read_sweep(before), read_sweep(after)
     policy = read_policy(asked_policy(overrides, new.manifest["policy"], "gate"))
+    check_sets(policy, new.manifest["evalsets"])
     found = gate(side(old, old_name, policy), side(new, new_name, policy), policy)
     text = verdict_text(found)
     if out is not None:
@@ -44,6 +46,7 @@ def verdict_text(found: Gate) -> str:
     sentences = [
         f"**{_HEADS[found.outcome]}**",
         *(_quality(found, check) for check in found.checks),
+        _ALONE,
         _sampled(found),
         _limits(found),
         _speeds(found),
@@ -115,11 +118,11 @@ def _said(found: Gate, check: Check) -> str:
         return f"shown to lose less than {check.margin:g}"
     if check.lost:
         return f"shown to lose more than {check.margin:g}"
-    settled = (
-        f"about {whole(check.needed)} {items} would settle it"
-        if check.needed
-        else f"from so few {items} it cannot be said how many would settle it"
-    )
+    settled = f"from so few {items} it cannot be said how many would settle it"
+    if check.needed:
+        settled = f"about {whole(check.needed)} {items} would settle it"
+    elif check.at_margin:
+        settled = f"the difference lies at the margin itself, which no number of {items} would settle"
     return f"whether it loses more than {check.margin:g} is open; {settled}"
 
 

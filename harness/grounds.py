@@ -97,7 +97,7 @@ def _p(value: float | None) -> str:
 
 def change(decision: Values) -> str:
     """If, then, changes; and what is picked where items, weights or eval sets are drawn anew."""
-    lines = [(plain(c["if"]), plain(c["then"]), "yes" if c["changes"] else "no") for c in decision["changes"]]
+    lines = [(plain(c["if"]), _then(c), "yes" if c["changes"] else "no") for c in decision["changes"]]
     drawn = (
         (f"With {items(decision)} drawn anew", "same_pick"),
         ("With the weights of the eval sets drawn at random", "weights_drawn"),
@@ -110,8 +110,13 @@ def change(decision: Values) -> str:
     return "\n\n".join([*parts, *([bullets(told)] if told else [])])
 
 
+def _then(change: Values) -> str:
+    gap = change["difference"]
+    return plain(change["then"]) + ("" if gap is None else f" ({signed(gap)})")
+
+
 def _picks(found: Sequence[Values]) -> str:
-    named = [f"{plain(one['label'] or 'nothing')} in {percent(one['share'])}" for one in found[:_PICKS]]
+    named = [f"{plain(one['label'] or 'no candidate')} in {percent(one['share'])}" for one in found[:_PICKS]]
     rest = 1 - sum(one["share"] for one in found[:_PICKS])
     return enumerated([*named, *([f"others in {percent(rest)}"] if len(found) > _PICKS else [])])
 

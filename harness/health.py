@@ -38,7 +38,8 @@ def health(evalset: EvalSet, folder: Path) -> tuple[Note, ...]:
 
 def _remembered(evalset: EvalSet, folder: Path) -> tuple[list[Note], list[str]]:
     read = [note.message for note in evalset.notes]  # the checks repeat some of them
-    path = folder / f"{digest([__version__, evalset.sha256, evalset.languages, evalset.public, read])}.json"
+    said = [evalset.languages, evalset.public, evalset.label_source]
+    path = folder / f"{digest([__version__, evalset.sha256, *said, read])}.json"
     try:
         kept = read_json(path)
         return [Note(**note) for note in kept["findings"]], list(kept["unchecked"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 
 import numpy as np
@@ -35,10 +36,19 @@ def resolved(raw: RawSet) -> tuple[Qrels, list[Note]]:
 
 def _unknown(one: Judgement, queries: Collection[str]) -> bool:
     """A complaint about a judgement of no query; False where it is left out."""
-    near = f" {did_you_mean(one.query_id, queries)}".rstrip() if len(queries) < 1000 else ""
+    near = _near(one.query_id, queries) if len(queries) < 1000 else ""
     line = f'{one.place} judges a document for query "{one.query_id}", which is not among the {len(queries)} queries.'
     complain(Broken(f"{line}{near} Add the query or remove the line.", "unknown-query"))
     return False
+
+
+def _near(query: str, queries: Collection[str]) -> str:
+    """A suggestion with a space before it; ids that differ in their digits alone are no misspelling of each other."""
+    said = did_you_mean(query, {one for one in queries if _DIGITS.sub("", one) != _DIGITS.sub("", query)})
+    return f" {said}" if said.startswith("Did") else ""
+
+
+_DIGITS = re.compile(r"\d+")
 
 
 def positions(texts: Texts) -> dict[str, int]:

@@ -17,7 +17,7 @@ from harness.parts import did_you_mean
 from harness.policy import read_policy
 from harness.reading import shown
 from harness.relabelled import Added, judged_folder, with_grades, write_copy
-from harness.sheet import read_sheet, sheet_bytes
+from harness.sheet import Sheet, read_sheet, sheet_bytes
 from harness.store import write_atomically
 from harness.table import Sweep, read_sweep
 from harness.types import EvalSet, HarnessError, Qrels, Unwritable
@@ -25,6 +25,7 @@ from harness.unjudged import Pair, Pool, Ranked, in_question, in_reading_order, 
 from harness.wording import counted, percent, whole
 
 _SHOWN = 10  # documents that judged@10 looks at
+_FEW, _MANY = 200, 500  # pairs: a first sheet, and from where on one is proposed
 
 
 class Asked(NamedTuple):
@@ -55,10 +56,11 @@ def pool_text(sweep: Sweep, asked: Asked, out: Path) -> str:
     if not pool.pairs:
         return f"every document among the first {asked.depth} of {_named(found)} is judged on {task}: nothing to pool"
     kept = in_reading_order(evalset, pool.pairs[: asked.most])
-    _write(out, sheet_bytes(evalset, [(pair.query, pair.document) for pair in kept]))
+    _write(out, sheet_bytes(evalset, [(pair.query, pair.document) for pair in kept], len(pool.pairs)))
     margin = decision["policy"]["margin"]
     enough = needed(pool, [*kept, *pool.pairs[len(kept) :]], len(found[0].queries), margin)
-    lines = [_head(out, kept, pool, found, asked.depth), _outlook(enough, pool, margin), *_unranked(evalset, found)]
+    lines = [_head(out, kept, pool, found, asked.depth), _outlook(enough, pool, margin), _first(len(kept))]
+    lines += _unranked(evalset, found)
     return "\n".join([*lines, _how(evalset), f"then  {_labels_command(out, task, asked.task_path)}"])
 
 
@@ -133,6 +135,11 @@ def _outlook(enough: int, pool: Pool, margin: float) -> str:
     )
 
 
+def _first(pairs: int) -> str:
+    many = f" {whole(pairs)} pairs are many: --most {_FEW} -o FILE writes the {_FEW} most decisive alone."
+    return f"Begin at the top: the queries whose grades decide most come first.{many if pairs > _MANY else ''}"
+
+
 def _unranked(evalset: EvalSet, found: Sequence[Ranked]) -> list[str]:
     left = len(set(evalset.queries.ids) - {name for one in found for name in one.queries})
     if not left:
@@ -170,15 +177,30 @@ def labels_text(judged: Path, evalset: str, task_path: Path | None, out: Path | 
         raise HarnessError(f"{shown(judged)} has no grade in {counted(sheet.empty, 'row')}. Fill the column grade.")
     added = with_grades(before, sheet.graded)
     folder = out or judged_folder(before)
-    source = before.label_source if sheet.empty else "human-pool"  # half a pool leaves the labels lopsided
+    source = "human-pool" if sheet.whole else before.label_source  # half a pool leaves the labels lopsided
     write_copy(before, added.qrels, folder, source)
     known = f", {added.known} that were known" if added.known else ""
     return "\n".join([
         f"{shown(folder)}: {counted(added.new, 'judgement')} added ({added.relevant} relevant) to "
-        f"{whole(len(before.qrels.grade))}{known}; {counted(sheet.empty, 'row')} without a grade left out",
+        f"{whole(len(before.qrels.grade))}{known}",
         f"it is a task of its own: compare scores on {folder.name} with one another, not with those on {before.name}",
+        *_half(sheet, before),
         *_again(before, added, folder, results),
     ])  # fmt: skip
+
+
+def _half(sheet: Sheet, before: EvalSet) -> list[str]:
+    """What a partly graded pool means."""
+    if sheet.whole:
+        return []
+    rows = max(sheet.pool, sheet.empty + len(sheet.graded))
+    left = f"{whole(rows - len(sheet.graded))} of {whole(rows)} pairs of the pool have no grade, and they matter"
+    if not sheet.pool:
+        left = "the sheet lost its column of, which says how many pairs the pool had"
+    return [
+        f"! {left}: part of a pool can favour a candidate as the old labels did, so label_source stays "
+        f"{before.label_source}. Grade the rest, then run this again with another -o"
+    ]
 
 
 def _again(before: EvalSet, added: Added, folder: Path, results: Path) -> list[str]:
@@ -213,14 +235,16 @@ def _newest(evalset: EvalSet, results: Path) -> tuple[Sweep, str] | None:
 
 
 def _share(found: Ranked, evalset: EvalSet, qrels: Qrels) -> float:
-    """Mean over the ranked queries of the judged share of the first 10 documents; 0 where nothing was found."""
+    """Mean over the queries with a relevant document of the judged share of the first 10; 0 where nothing was found."""
     place = {name: i for i, name in enumerate(evalset.queries.ids)}
     size = len(evalset.documents)
     top = found.top[:, :_SHOWN].astype(np.int64)
     pairs = np.array([place[name] for name in found.queries], dtype=np.int64)[:, None] * size + top
     there = qrels.document >= 0
     known = np.isin(pairs, qrels.query[there].astype(np.int64) * size + qrels.document[there]) & (top >= 0)
-    filled = (top >= 0).sum(axis=1)
+    relevant = np.unique(qrels.query[qrels.grade > 0])
+    scored = np.isin([place[name] for name in found.queries], relevant)
+    filled = (top >= 0).sum(axis=1) * scored
     return float((known.sum(axis=1)[filled > 0] / filled[filled > 0]).mean()) if filled.any() else 0.0
 
 

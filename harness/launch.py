@@ -191,7 +191,9 @@ def _unknown(key: str) -> str:
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         beside = "; for a folder beside named models write configs/model/NAME.yaml" if group == "model" else ""
         return f"unknown option {key!r}. {hint}The chosen {group} YAML leaves it out; to set it: +{key}=VALUE{beside}"
-    return f"unknown option {key!r}. {did_you_mean(key, _inside(group) if inner else option_names())}"
+    names = _inside(group) if inner else option_names()
+    said = did_you_mean(key, names)
+    return f"unknown option {key!r}. {said if said.startswith('Did') else 'Known: ' + ', '.join(names)}"
 
 
 _SWEEP = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag)\(")

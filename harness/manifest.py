@@ -67,6 +67,7 @@ def _about(evalset: EvalSet, config: Mapping[str, Any]) -> dict[str, Any]:
         "split": evalset.public.partition("@")[2] or evalset.split,
         "documents": len(evalset.documents),
         "queries": len(evalset.queries),
+        "queries_sha256": _texts_sha256(evalset.queries.texts),
         "scored_queries": evalset.scored,
         "judgements": len(evalset.qrels.grade),
         "languages": list(evalset.languages),
@@ -79,6 +80,11 @@ def _about(evalset: EvalSet, config: Mapping[str, Any]) -> dict[str, Any]:
         "instruction": evalset.instruction,
         "notes": [dict(note._asdict()) for note in _notes(evalset, config)],
     }
+
+
+def _texts_sha256(texts: Sequence[str]) -> str:
+    """The same for the same texts in any order and under any ids; empty without a text."""
+    return hashlib.sha256(json.dumps(sorted(texts)).encode()).hexdigest() if texts else ""
 
 
 def _notes(evalset: EvalSet, config: Mapping[str, Any]) -> list[Note]:

@@ -15,6 +15,7 @@ from harness.reading import listing, shown
 from harness.registry import PREFIX
 from harness.types import HarnessError, Role
 
+HEAVIEST = 1e9  # weight of an eval set: beside more, nothing is left of the others
 TYPES = (
     "retrieval", "reranking", "sts", "classification", "clustering", "pair_classification", "bitext", "summarization",
 )  # fmt: skip
@@ -69,8 +70,8 @@ def checked(manifest: Mapping[str, Any], where: Path) -> Manifest:
     if len(name) > _LONGEST:
         raise HarnessError(f"{at}: name: {name[:40]}... has {len(name)} characters; expected at most {_LONGEST}.")
     weight = manifest.get("weight", 1.0)
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
-        raise HarnessError(f"{at}: weight: {weight!r}: expected a number above 0.")
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight <= HEAVIEST:
+        raise HarnessError(f"{at}: weight: {weight!r:.40}: expected a number above 0, at most {HEAVIEST:,.0f}.")
     exclude_self = _one_of(manifest, "exclude_self", ("auto", True, False), "auto", at)
     return Manifest(
         name=name, type=kind,

@@ -13,6 +13,7 @@ from harness.svg import TONES, Drawing
 from harness.types import Doubles, Floats
 
 _SIZE, _EDGE = (560, 400), 10
+_FLAT = 250  # height of the outlines, two of which stand beside a map
 _SMALL, _LARGE = 2.4, 4.0  # half the width of a mark, in pixels
 _PEN = 1.4
 _Strokes = tuple[tuple[tuple[float, float], ...], ...]
@@ -103,7 +104,7 @@ def cosines(name: str, curves: Sequence[Curve], lowest: float, about: str) -> Dr
     """Outlines of cosines from `lowest` to 1, with a line at each mean."""
 
     def draw(figure: Any) -> Mapping[str, str]:
-        axes = figure.add_axes([62 / 560, 56 / 400, (560 - 62 - 24) / 560, (400 - 56 - 18) / 400])
+        axes = figure.add_axes([62 / 560, 56 / _FLAT, (560 - 62 - 24) / 560, (_FLAT - 56 - 18) / _FLAT])
         for curve in curves:
             look = {"color": TONES[curve.tone], "linestyle": curve.dash, "linewidth": 1.6}
             if curve.filled:
@@ -113,10 +114,10 @@ def cosines(name: str, curves: Sequence[Curve], lowest: float, about: str) -> Dr
                 axes.axvline(curve.mean, zorder=3, **look)
         axes.set_xlim(lowest, 1)
         axes.set_ylim(0, None)
-        _furnish(axes, "cosine", "share of the pairs, by steps of 0.02")
+        _furnish(axes, "cosine", "share of pairs, by 0.02")
         return {}
 
-    return Drawing(name, _SIZE, about, draw)
+    return Drawing(name, (_SIZE[0], _FLAT), about, draw)
 
 
 def _furnish(axes: Any, x: str, y: str) -> None:

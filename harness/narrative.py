@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.wording import counted, item, limit, metric, number, percent, plural, searched, set_name, signed, size
+from harness.wording import (
+    counted,
+    enumerated,
+    item,
+    limit,
+    metric,
+    number,
+    percent,
+    plural,
+    searched,
+    set_name,
+    signed,
+    size,
+    unsteady,
+)
 
 Entry = Mapping[str, Any]
 
@@ -23,6 +37,8 @@ def sentence(decision: Mapping[str, Any]) -> str:
         what = f"no cheaper candidate is proven within {margin:g} of it, though not all are ruled out"
         if not decision["funnel"]["proven"]:
             what = f"no candidate is proven within {margin:g} of each that may be the best"
+        if decision["too_small"]:
+            what = f"fewer than 30 {_items(decision)} show nothing ({enumerated(decision['too_small'])})"
         return (
             f"Insufficient evidence: {reference['label']} {_role(decision)} ({name} {reference['score']:.3f}), and "
             f"{what}. {_settled(decision)}"
@@ -49,7 +65,7 @@ def _settled(decision: Mapping[str, Any]) -> str:
     soonest = _soonest(decision)
     if soonest is None:
         return f"From so few {_items(decision)} it cannot be said how many it takes."
-    return f"{_needed(decision, soonest)} would settle it for {soonest['label']}."
+    return f"{_needed(decision, soonest)} would settle it for {soonest['label']}{_saving(decision, soonest)}."
 
 
 def _beside_best(decision: Mapping[str, Any]) -> str:
@@ -69,6 +85,7 @@ def _uneven(decision: Mapping[str, Any]) -> str:
     holes = decision["holes"]
     picked, then = holes["as_scored"], holes["condensed"]
     other = f"; over judged documents alone, {'it too' if then == picked else then}" if then else ""
+    other += ", so the pick does not depend on what is missing" if holes["same"] else ""
     return (
         "No decision is made: the labels favour one engine. Of the ten documents shown first, "
         f"{percent(holes['high'])} are judged for {holes['high_label']}, {percent(holes['low'])} for "
@@ -107,7 +124,8 @@ def _alone(decision: Mapping[str, Any], pick: Entry) -> str:
     soonest = _soonest(decision)
     if soonest is None:
         return first
-    return f"{first} {soonest['label']} stays open; {_needed(decision, soonest)} would settle it."
+    settled = f"{_needed(decision, soonest)} would settle it{_saving(decision, soonest)}"
+    return f"{first} {soonest['label']} stays open; {settled}."
 
 
 def _unit(decision: Mapping[str, Any]) -> str:
@@ -117,6 +135,17 @@ def _unit(decision: Mapping[str, Any]) -> str:
 
 def _needed(decision: Mapping[str, Any], entry: Entry) -> str:
     return f"{counted(entry['queries_to_settle'], item(decision['evalsets']))} or more"
+
+
+def _saving(decision: Mapping[str, Any], entry: Entry) -> str:
+    """What an open candidate would save against the reference, by the first cost of the order that differs."""
+    reference = next(c for c in decision["candidates"] if c["id"] == decision["reference"])
+    for key in decision["policy"]["order"]:
+        own, other = entry["costs"][key], reference["costs"][key]
+        if own != other:
+            saves = own is not None and other is not None and own < other
+            return f", which may save {percent(1 - own / other)} of the {limit(key)}" if saves else ""
+    return ""
 
 
 def _items(decision: Mapping[str, Any]) -> str:
@@ -153,14 +182,27 @@ def not_measured(decision: Mapping[str, Any]) -> list[str]:
     found = [
         "Peak memory (RSS, GPU) of each candidate.",
         f"Latency under concurrent load; {'queries' if ranked else 'texts'} were timed one after another.",
-        "Search latency of a vector database: codes were decoded and searched exactly in memory."
+        "Search latency of a vector database: searches were timed in this process and in memory, those of codes in "
+        "the index that faiss has for them."
         if ranked
         else "Any search: no eval set of this sweep ranks documents, so latencies are those of encoding alone.",
     ]
     if any(c["costs"]["query_p95_ms"] is None for c in decision["candidates"] if c["difference"] is not None):
         why = "timed on unlike machines" if len(decision["machines"]) > 1 else "timing=none, or not yet run"
         found.insert(0, f"Query latency and throughput of some or all candidates ({why}).")
-    return found + ([f"Quality and speed on a corpus larger than {max(ranked):,} documents."] if ranked else [])
+    found += [f"Quality and speed on a corpus larger than {max(ranked):,} documents."] if ranked else []
+    return found + _rare(decision)
+
+
+def _rare(decision: Mapping[str, Any]) -> list[str]:
+    """What so few items cannot show at all: of n without a loss, 3 / n is the upper 95 % bound of their share."""
+    total = sum(about["scored_queries"] for about in decision["evalsets"].values())
+    if not 3 < total < 300:
+        return []
+    return [
+        f"Losses so rare that none is among the {counted(total, item(decision['evalsets']))}: up to about "
+        f"{percent(3 / total)} of all may lose everything unseen."
+    ]
 
 
 def consequences(decision: Mapping[str, Any]) -> list[str]:
@@ -184,7 +226,9 @@ def consequences(decision: Mapping[str, Any]) -> list[str]:
         what = f"the {counted(largest, 'document')} of the largest eval set" if corpora else "a million texts"
         beside = f", a million such documents about {million}" if corpora else ""
         taken = _span(largest / rate) if corpora else million
-        lines.append(f"{doing} {what} takes about {taken} on this machine{beside}.")
+        apart = unsteady(pick, "docs_per_s")
+        noisy = f", by a noisy timing (repeats {percent(apart)} apart)" if apart else ""
+        lines.append(f"{doing} {what} takes about {taken} on this machine{beside}{noisy}.")
     lines += _money(decision, pick, things)
     if vectors:
         lines.append(

@@ -10,10 +10,11 @@ import numpy as np
 from harness.policy import Policy
 from harness.ruling import LEAST_QUERIES
 from harness.stats.bootstrap import Bounds, differences, draw, simultaneous
-from harness.stats.power import queries_needed
+from harness.stats.power import HOPELESS, queries_needed
 from harness.types import Doubles
 
 _LOST, _OPEN, _SHOWN = "worse", "open", "shown"
+_HAIR = 1e-9  # means of equal numbers differ by this much at most
 
 
 class PairedSet(NamedTuple):
@@ -37,7 +38,7 @@ class Check(NamedTuple):
 
     where: an eval set, or empty for all of them together. lower: one-sided bound at the policy's confidence; interval:
     two-sided. outcome: shown (lower above -margin), worse (the interval ends below -margin), or open. needed: items at
-    which what is open would be settled with 80 % power, 0 where nothing is open or it cannot be said.
+    which what is open would be settled with 80 % power; 0 where nothing is open, of too few items, and at the margin.
     """
 
     where: str
@@ -60,6 +61,11 @@ class Check(NamedTuple):
     def lost(self) -> bool:
         """Whether it is shown to be worse."""
         return self.outcome == _LOST
+
+    @property
+    def at_margin(self) -> bool:
+        """Whether it is open for good: not for too few items, of which the interval is the metric's whole range."""
+        return self.outcome == _OPEN and not self.needed and self.interval[0] != -self.interval[1]
 
 
 def checks(sets: Sequence[PairedSet], policy: Policy) -> tuple[Check, ...]:
@@ -97,6 +103,9 @@ def _check(sets: Sequence[PairedSet], where: str, margin: float, policy: Policy)
 
 
 def _needed(error: float, gap: float, scored: int) -> int:
-    """Items in all, where so many scored ones gave this standard error and the difference is `gap` off the margin."""
-    spread = error * float(np.sqrt(scored))
-    return max(queries_needed(spread, abs(gap)), scored + 1) if gap and np.isfinite(spread) else 0
+    """Items in all, where so many scored ones gave this standard error and the difference is `gap` off the margin.
+
+    0 where no number would settle it: the difference lies at the margin, as far as so many items can tell.
+    """
+    needed = queries_needed(error * float(np.sqrt(scored)), max(abs(gap), _HAIR))
+    return max(needed, scored + 1) if 0 < needed <= HOPELESS * scored else 0

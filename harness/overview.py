@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,12 +16,16 @@ from harness.types import HarnessError
 from harness.wording import counted, metric
 
 _SETS, _LONGEST = 3, 120
+_SIGNED, _COMPARED = re.compile(r"decision-[0-9a-f]{12}\.md"), re.compile(r"compare-(.+)\.html", re.DOTALL)
 _UNREADABLE = (HarnessError, OSError, KeyError, TypeError, ValueError, AttributeError)
 
 
 class Line(NamedTuple):
     """One sweep. `page` and `record` are addresses from the reports' folder, empty where there is none; note: what is
-    damaged or missing, and what to do."""
+    damaged or missing, and what to do.
+
+    signed: records as they were accepted, and compared: pages of two candidates, each as (name, address).
+    """
 
     name: str
     created: str
@@ -34,6 +39,8 @@ class Line(NamedTuple):
     page: str = ""
     record: str = ""
     note: str = ""
+    signed: tuple[tuple[str, str], ...] = ()
+    compared: tuple[tuple[str, str], ...] = ()
 
 
 def write_overview(results: Path, reports: Path) -> Path:
@@ -74,7 +81,7 @@ def _replaced(folders: Iterable[Path]) -> dict[str, str]:
 def _line(sweep: Path, report: Path, replaced: Mapping[str, str]) -> Line:
     line, again = Line(_short(sweep.name), ""), f"harness report {shlex.quote(_short(sweep.name))}"
     line = _sweep(line, sweep)
-    first = line.created
+    line, first = _linked(line, report), line.created
     if not (report / "decision.json").exists():
         return line if line.note else line._replace(note=f"no report yet: {again}")
     try:
@@ -82,7 +89,6 @@ def _line(sweep: Path, report: Path, replaced: Mapping[str, str]) -> Line:
         line = _decided(line, decision, replaced.get(f"{sweep.name}:{decision.get('id')}", ""))
     except _UNREADABLE:
         return line._replace(note=_joined(line.note, f"its decision.json cannot be read: {again}"))
-    line = _linked(line, report)
     if first and line.created != first:
         line = line._replace(note=_joined(line.note, f"the report is of an earlier state of the sweep: {again}"))
     return line
@@ -135,16 +141,25 @@ def _state(decision: Mapping[str, Any], by_sweep: str) -> str:
         return f"{SUPERSEDED} by {_short(by_sweep or decision['superseded_by'])}"
     if state != ACCEPTED:
         return state
-    return f"{ACCEPTED} by {_short(', '.join(decision['decision_makers']))} on {decision['accepted']}"
+    by = f"{ACCEPTED} by {_short(', '.join(decision['decision_makers']))} on {decision['accepted']}"
+    old = decision.get("replaces")
+    return f"{by}; replaces {_short(old['label'])}, {ACCEPTED} by {_short(old['by'])} on {old['date']}" if old else by
 
 
 def _linked(line: Line, report: Path) -> Line:
     """With the addresses of what lies there; a name is quoted, so that it is never more than a path."""
-    page, record = (f"./{quote(report.name, safe='')}/{file}" for file in ("index.html", "decision.md"))
+    there = {file: f"./{quote(report.name, safe='')}/{quote(file, safe='')}" for file in _files(report)}
+    decided = (report / "decision.json").exists()  # a page without it was never finished
     return line._replace(
-        page=page if (report / "index.html").exists() else "",
-        record=record if (report / "decision.md").exists() else "",
+        page=there.get("index.html", "") if decided else "",
+        record=there.get("decision.md", "") if decided else "",
+        signed=tuple(one for one in there.items() if _SIGNED.fullmatch(one[0])),
+        compared=tuple((_short(found[1]), to) for file, to in there.items() if (found := _COMPARED.fullmatch(file))),
     )
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
 
 
 def _sets(names: Sequence[str]) -> str:

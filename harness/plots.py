@@ -99,12 +99,15 @@ def forest(name: str, bars: Sequence[Bar], margin: float, about: str, xlabel: st
     return Drawing(name, (1080, height), about, draw)
 
 
-def scatter(name: str, lines: Sequence[Line], scales: Scales, log_y: bool = False) -> Drawing:
-    """Points and lines over a logarithmic x; labels are moved apart, and left to the tooltip where there is no room."""
+def scatter(name: str, lines: Sequence[Line], scales: Scales, log_y: bool = False, height: int = 400) -> Drawing:
+    """Points and lines over a logarithmic x; labels are moved apart, and left to the tooltip where there is no room.
+
+    height: of the whole, in pixels.
+    """
     right = 150 if any(line.end for line in lines) else 24
 
     def draw(figure: Any) -> dict[str, str]:
-        axes = figure.add_axes([62 / 560, 56 / 400, (560 - 62 - right) / 560, (400 - 56 - 18) / 400])
+        axes = figure.add_axes([62 / 560, 56 / height, (560 - 62 - right) / 560, (height - 56 - 18) / height])
         axes.set_xscale("log")
         axes.set_yscale("log" if log_y else "linear")
         tips: dict[str, str] = {}
@@ -117,7 +120,7 @@ def scatter(name: str, lines: Sequence[Line], scales: Scales, log_y: bool = Fals
         _label_ends(axes, [line for line in lines if line.end])
         return tips
 
-    return Drawing(name, (560, 400), scales.about, draw)
+    return Drawing(name, (560, height), scales.about, draw)
 
 
 def _draw_line(axes: Any, line: Line, gid: str, tips: dict[str, str]) -> None:

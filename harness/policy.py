@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from harness.manifests import TYPES
+from harness.manifests import HEAVIEST, TYPES
 from harness.parts import did_you_mean
 from harness.types import HarnessError
 
@@ -17,6 +17,7 @@ AT_MOST = ("query_p95_ms", "bytes_per_doc", "index_bytes", *_MONEY)
 LIMITS = (*AT_MOST, "max_tokens", "languages", "licences", "remote_code")
 COSTS = ("bytes_per_doc", "query_p95_ms", "price_per_million_tokens", "index_bytes", *_MONEY[1:])
 UNNAMED = ("best", "any")  # references that the data choose
+MOST_DRAWS, LEAST_MARGIN, DEAREST = 100_000, 1e-6, 1e9
 PRICES = ("machine_per_hour", "per_million_tokens", "currency")
 
 
@@ -59,11 +60,16 @@ def read_policy(node: Mapping[str, Any]) -> Policy:
     if isinstance(node.get("reference"), int):
         given["reference"] = str(node["reference"])
     policy = Policy(**given)
+    _check("name", policy.name, isinstance(policy.name, str), "text")
     _check("reference", policy.reference, isinstance(policy.reference, str), "best, any, or a candidate's label or id")
-    _check("margin", policy.margin, _number(policy.margin, 0) and policy.margin < 1, "a number above 0 and below 1")
+    wide = _number(policy.margin, 0) and LEAST_MARGIN <= policy.margin < 1
+    _check("margin", policy.margin, wide, f"a number of at least {LEAST_MARGIN:g} and below 1")
     sure = _number(policy.confidence, 0.5) and policy.confidence < 1
     _check("confidence", policy.confidence, sure, "a number above 0.5 and below 1")
-    _check("draws", policy.draws, _whole(policy.draws, 200), "a whole number of at least 200")
+    drawn = _whole(policy.draws, 200) and policy.draws <= MOST_DRAWS
+    _check("draws", policy.draws, drawn, f"a whole number of at least 200, at most {MOST_DRAWS:,}")
+    seen = policy.draws * (1 - policy.confidence) >= 1 - 1e-9
+    _check("confidence", policy.confidence, seen, f"at most {1 - 1 / policy.draws:g} with {policy.draws} draws")
     _check("seed", policy.seed, _whole(policy.seed, 0), "a whole number of at least 0")
     _check("allow_sample", policy.allow_sample, isinstance(policy.allow_sample, bool), "true or false")
     return policy
@@ -90,7 +96,7 @@ def _limits(value: Any) -> dict[str, Any]:
             continue
         if key in ("languages", "licences"):
             limits[key] = list(_names(limit) or ())
-            _check(f"limits.{key}", limit, _names(limit) is not None, "a list of names, or null for no limit")
+            _check(f"limits.{key}", limit, bool(limits[key]), "a list of names, or null for no limit")
         elif key == "remote_code":
             _check(f"limits.{key}", limit, isinstance(limit, bool), "true or false")
         else:
@@ -110,8 +116,8 @@ def _weights(key: str, value: Any) -> dict[str, float]:
     """Names and their weights, without those that are null."""
     _check(key, value, value is None or isinstance(value, Mapping), f"{_NAMED[key]} and numbers")
     for name, weight in (value or {}).items():
-        sound = weight is None or (_number(weight, 0) and math.isfinite(weight))
-        _check(f"{key}.{name}", weight, sound, "a number above 0, or null")
+        sound = weight is None or (_number(weight, 0) and weight <= HEAVIEST)
+        _check(f"{key}.{name}", weight, sound, f"a number above 0, at most {HEAVIEST:,.0f}, or null")
     return {str(name): float(weight) for name, weight in (value or {}).items() if weight is not None}
 
 
@@ -126,12 +132,12 @@ def _prices(value: Any) -> dict[str, Any]:
         if key not in PRICES:
             raise HarnessError(f"policy.prices has no {key!r}. {did_you_mean(str(key), PRICES)}")
     hour, tokens, currency = (given.get(key) for key in PRICES)
-    sound = hour is None or (_number(hour, 0) and math.isfinite(hour))
-    _check("prices.machine_per_hour", hour, sound, "a number above 0, or null")
+    sound = hour is None or (_number(hour, 0) and hour <= DEAREST)
+    _check("prices.machine_per_hour", hour, sound, f"a number above 0, at most {DEAREST:,.0f}, or null")
     _check("prices.per_million_tokens", tokens, tokens is None or isinstance(tokens, Mapping), "models and prices")
     for model, price in (tokens or {}).items():
-        sound = _number(price, -1e-300) and math.isfinite(price)
-        _check(f"prices.per_million_tokens.{model}", price, sound, "a number of at least 0")
+        sound = _number(price, -1e-300) and price <= DEAREST
+        _check(f"prices.per_million_tokens.{model}", price, sound, f"a number of at least 0, at most {DEAREST:,.0f}")
     _check("prices.currency", currency, currency is None or isinstance(currency, str), "a name such as USD")
     prices = {str(model): float(price) for model, price in (tokens or {}).items()}
     return {"machine_per_hour": hour, "per_million_tokens": prices, "currency": currency or "USD"}
@@ -188,7 +194,8 @@ def _names(value: Any) -> tuple[str, ...] | None:
 
 
 def _number(value: Any, above: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > above
+    """Whether it is a number above another that a float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and above < value <= sys.float_info.max
 
 
 def _whole(value: Any, least: int) -> bool:

@@ -75,7 +75,8 @@ class Comparison(NamedTuple):
 def compare(sweep: Sweep, excerpts: Mapping[str, Excerpt], first_id: str, second_id: str) -> Comparison:
     """The first candidate against the second, by id.
 
-    HarnessError where they are the same, share no eval set, or were scored on different items of one.
+    HarnessError where they are the same, one was never planned, they share no eval set, or were scored on different
+    items of one.
     """
     if first_id == second_id:
         raise HarnessError(f"{first_id}: a candidate cannot be compared with itself; name two")
@@ -102,9 +103,18 @@ def compare(sweep: Sweep, excerpts: Mapping[str, Excerpt], first_id: str, second
 def _label(sweep: Sweep, candidate: str) -> str:
     """As tables have it: with the dimensions that its vectors have, where a result says it."""
     mine = [v for v in sweep.manifest["variants"] if v["candidate_id"] == candidate]
+    if not mine:
+        raise HarnessError(_unplanned(sweep, candidate))
     records = [sweep.records.get(v["quality"]) for v in mine]
     wide = [int(r.values["dimensions"]) for r in records if r is not None and "dimensions" in r.values]
     return called(mine[0] | ({"dim": wide[0]} if wide else {}))
+
+
+def _unplanned(sweep: Sweep, candidate: str) -> str:
+    """Why there is nothing to compare of a candidate that could not be planned; its id ends in its label."""
+    label = candidate.removeprefix("unplanned ")
+    said = [f"{lost['status']}: {lost['reason']}" for lost in sweep.manifest["unplanned"] if called(lost) == label]
+    return f"{label}: {said[0] if said else 'the sweep has no such candidate'}; it has no result to compare"
 
 
 def _both(sweep: Sweep, first_id: str, second_id: str) -> dict[str, tuple[Record, Record]]:

@@ -239,7 +239,8 @@ def _qrel_records(path: Path) -> Iterator[tuple[str, list[str]]]:
         if len(fields) == 4 or (len(fields) == 3 and "\t" in line):
             yield place, [field.strip() for field in fields]
             continue
-        wrong = f"{place} has {len(fields)} columns, expected 3 (query-id, corpus-id, score), separated by TAB, or "
+        has = f"{len(fields)} columns" + (" by spaces" if len(fields) == 3 else "")  # else it would contradict itself
+        wrong = f"{place} has {has}, expected 3 (query-id, corpus-id, score), separated by TAB, or "
         complain(Broken(f"{wrong}trec_eval's 4 (query, iteration, document, grade).", "column-count"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from calendar import monthrange
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
@@ -26,6 +27,7 @@ from harness.wording import (
     score,
     set_name,
     size,
+    unsteady,
     whole,
 )
 
@@ -51,6 +53,7 @@ def _names(decision: Values, manifest: Values) -> Iterable[str]:
     yield from (str(decision["sweep"]), str(decision["policy"]["name"]), str(decision["policy"]["reference"]))
     yield from decision["evalsets"]
     yield from decision.get("decision_makers", ())
+    yield from decision.get("replaces", {}).values()
     for entry in (*decision["candidates"], *manifest["variants"]):
         yield str(entry["model"])
 
@@ -116,12 +119,14 @@ def _decision(decision: Values, _: Values) -> str:
 def _numbers(decision: Values, entry: Values) -> str:
     costs, rate = entry["costs"], entry["docs_per_s"]
     p95 = costs["query_p95_ms"]
+    noisy = {key: " (noisy)" if unsteady(entry, key) else "" for key in ("query_p95_ms", "docs_per_s")}
+    time = f"{latency(decision['evalsets'])} {number(p95)} ms{noisy['query_p95_ms']}"
     parts = (
         f"{averaged(decision)} {score(entry['score'])}{_by_set(decision, entry)}",
-        "latency not measured" if p95 is None else f"{latency(decision['evalsets'])} {number(p95)} ms",
+        "latency not measured" if p95 is None else time,
         f"{whole(costs['bytes_per_doc'])} bytes per document",
         f"index {size(costs['index_bytes'])}",
-        "indexing speed not measured" if rate is None else f"{number(rate)} documents per second",
+        "indexing speed not measured" if rate is None else f"{number(rate)} documents per second{noisy['docs_per_s']}",
     )
     return ", ".join(parts) + "."
 
@@ -217,23 +222,29 @@ def _consequences(decision: Values, _: Values) -> str:
 
 def _review(decision: Values, manifest: Values) -> str:
     later, makers = _later(_day(decision, manifest)), decision.get("decision_makers", ())
-    before = decision.get("supersedes")
+    before = _before(decision)
     if makers:
         by = enumerated([plain(name) for name in makers])
         text = f"Accepted by {by} on {decision['accepted']}."
-        text += f" It replaces {plain(before)}." if before else ""
+        text += f" It replaces {before}." if before else ""
     elif decision["status"] != "decided":
         text = "Proposed. Nothing is decided, so there is nothing to accept."
     else:
-        command = f"harness decide {plain(decision['sweep'])} --accept --by NAME"
+        command = f"harness decide {plain(shlex.quote(decision['sweep']))} --accept --by NAME"
         text = f"Proposed. It counts once a named person accepts it ({command})."
-        text += f" It would then replace the accepted decision {plain(before)}." if before else ""
+        text += f" It would then replace {before}." if before else ""
     if decision.get("superseded_by"):
         text += f" **Superseded by {plain(decision['superseded_by'])}.**"
     return (
         f"{text} Review by {later}, or earlier when the corpus, the queries or the candidates change. "
         "New data or another policy makes a new record that supersedes this one."
     )
+
+
+def _before(decision: Values) -> str:
+    """The accepted decision that this one replaces, or would: what it picked, who accepted it, and its id."""
+    own, old = plain(decision.get("supersedes") or ""), decision.get("replaces")
+    return f"{plain(old['label'])}, accepted by {plain(old['by'])} on {old['date']}, record {own}" if old else own
 
 
 def _reproduce(decision: Values, manifest: Values) -> str:

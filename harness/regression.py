@@ -127,7 +127,7 @@ def side(sweep: Sweep, name: str, policy: Policy) -> Side:
         return Side(sweep, chosen_by(found, name, sweep.folder.name))
     chosen = _chosen(sweep, found)
     if chosen is None:
-        labels = "; ".join(c.label for c in found)
+        labels = "; ".join(c.label for c in found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
         raise HarnessError(
             f"gate: nothing is accepted or decided in {sweep.folder.name}, so say which candidate is meant: "
             f"{sweep.folder.name}:CANDIDATE, one of: {labels}"
@@ -166,9 +166,24 @@ def _common(baseline: Side, candidate: Side) -> tuple[dict[str, str], list[str]]
     if not tasks:
         raise HarnessError(
             f"gate: {baseline.name} and {candidate.name} have no eval set with the same content: {enumerated(apart)}. "
-            "Run one of them again on the other's eval sets"
+            f"{_judged_too(baseline, candidate) or _judged_too(candidate, baseline) or _AGAIN}"
         )
     return tasks, apart
+
+
+_AGAIN = "Run one of them again on the other's eval sets"
+
+
+def _judged_too(plain: Side, judged: Side) -> str:
+    """What to run where one side has the copy of the other's eval set that `harness labels` wrote."""
+    copies = {f"{task}-judged" for task in plain.sweep.manifest["evalsets"]}
+    found = next((task for task in judged.sweep.manifest["evalsets"] if task in copies), None)
+    if found is None:
+        return ""
+    return (
+        f"{found} is {found.removesuffix('-judged')} with more labels: run {plain.name} on it too (harness run ... "
+        f"task={found}, as that sweep was run; its vectors are remembered)"
+    )
 
 
 def _twin(task: str, about: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> str | None:

@@ -23,7 +23,10 @@ from harness.thinning import TYPES, needless
 from harness.types import EvalSet, HarnessError
 from harness.validate import examined, opened
 
-_MENDED = {"nul-bytes": "NUL bytes say nothing", "unknown-query": "no query has this id, so nothing is scored by it"}
+_MENDED = {
+    "nul-bytes": "NUL bytes and halves of surrogate pairs say nothing",
+    "unknown-query": "no query has this id, so nothing is scored by it",
+}
 _CARRIED = ("languages", "weight", "guard", "label_source", "public", "instruction", "prompts")
 _UNSAFE = ("\t", "\n", "\r")
 
@@ -36,7 +39,7 @@ def repair(name: str, kind: str, folders: Sequence[Path], out: Path) -> str:
     """
     _check_free(out)
     with collecting() as broken:
-        evalset = opened(name, kind, folders)
+        evalset = _opened(name, kind, folders, broken)
         _check_mendable(broken, name)
         _check_apart(evalset, out)
         changes = [Change(code, _lines(broken, code), _MENDED[code], n) for code, n in broken.count.items()]
@@ -48,6 +51,15 @@ def repair(name: str, kind: str, folders: Sequence[Path], out: Path) -> str:
     for path, text in files.items():
         write_atomically(out / path, text.encode("utf-8"))
     return _told(out, changes)
+
+
+def _opened(name: str, kind: str, folders: Sequence[Path], broken: Complaints) -> EvalSet:
+    """The set without its broken rows; where nothing is left of it, what broke them is the reason."""
+    try:
+        return opened(name, kind, folders)
+    except HarnessError:
+        _check_mendable(broken, name)
+        raise
 
 
 def _check_free(out: Path) -> None:
@@ -64,8 +76,10 @@ def _check_apart(evalset: EvalSet, out: Path) -> None:
 def _check_mendable(broken: Complaints, name: str) -> None:
     left = [f"{code} ({n}) at {_lines(broken, code)}" for code, n in broken.count.items() if code not in _MENDED]
     if left:
+        first = next(lines[0] for code, lines in broken.first.items() if code not in _MENDED)
         raise HarnessError(
-            f"{name}: mend by hand first, nothing was written: {'; '.join(left)}. harness validate tells more."
+            f"{name}: mend by hand first, nothing was written: {'; '.join(left)}. The first: {first:.300} "
+            "harness validate tells more."
         )
 
 

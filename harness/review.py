@@ -11,7 +11,9 @@ from harness.commands import Answer
 def compare(words: list[str]) -> Answer:
     """two candidates of a sweep, query by query: in the terminal, and as a page"""
     parser = options.parser_of("compare", compare)
-    parser.add_argument("first", help="candidate: its id, or its label as model[/pooling[/dim[/quantization]]]")
+    parser.add_argument(
+        "first", help="candidate: id, or label as model[/pooling[/dim[/quantization]]]; of several the pick or the best"
+    )
     parser.add_argument("second", help="the one it is held against")
     parser.add_argument("sweep", nargs="?", help="name or folder; left out, the newest")
     parser.add_argument("--json", action="store_true", help="everything as JSON")
@@ -19,11 +21,16 @@ def compare(words: list[str]) -> Answer:
     options.sweep_folders(parser)
     args = parser.parse_args(words)
     from harness.comparison import compare_text
+    from harness.overview import write_overview
     from harness.table import find_sweep, read_sweep
 
-    sweep = read_sweep(find_sweep(args.sweep, Path(args.results_dir)))
-    out = Path(args.output) if args.output else Path(args.reports_dir) / sweep.folder.name
-    return Answer(compare_text(sweep, (args.first, args.second), out, args.json))
+    results, reports = Path(args.results_dir), Path(args.reports_dir)
+    sweep = read_sweep(find_sweep(args.sweep, results))
+    out = Path(args.output) if args.output else reports / sweep.folder.name
+    text = compare_text(sweep, (args.first, args.second), out, args.json)
+    if not args.output:
+        write_overview(results, reports)
+    return Answer(text)
 
 
 def pool(words: list[str]) -> Answer:

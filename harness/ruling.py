@@ -29,13 +29,14 @@ class Verdict(NamedTuple):
 
     pick: the reference where nothing is proven, not even that (`policy.reference: any`). bounds: against the reference;
     with `any` the one-sided ones are against whichever may be the best.
-    proven: within the margin and the guard; fair: within the guard alone; lost: proven to break the guard, so no more
-    queries would help; bool [candidates].
+    guards: as bounds, of each guarded set alone. proven: within the margin and the guard; fair: within the guard alone;
+    lost: proven to break the guard, so no more queries would help; bool [candidates].
     """
 
     reference: int
     pick: int
     bounds: Bounds
+    guards: tuple[Bounds, ...]
     difference: Doubles
     proven: NDArray[np.bool_]
     fair: NDArray[np.bool_]
@@ -170,20 +171,26 @@ def ruled(draws: Draws, kept: Sequence[int], policy: Policy) -> Verdict:
     observed = means(field.sets, field.weights)
     reference = reference_of(field, policy, observed)
     bounds = _bounds(draws, (rows, reference), policy, -1)
-    fair = np.ones(len(field.members), dtype=bool)
-    lost = ~fair
-    for number, guarded in enumerate(field.guarded):
-        if guarded:
-            alone = _bounds(draws, (rows, reference), policy, number)
-            fair &= alone.one_sided >= -2 * policy.margin
-            lost |= alone.high < -2 * policy.margin
-    fair[reference] = True
+    guards = tuple(_bounds(draws, (rows, reference), policy, i) for i, held in enumerate(field.guarded) if held)
     if policy.reference == "any":
         bounds = bounds._replace(one_sided=worst(draws, kept, policy).lower)
-    proven = fair & (bounds.one_sided > -policy.margin)
+    nobody = np.zeros(len(field.members), dtype=bool)
+    found = Verdict(reference, reference, bounds, guards, observed - observed[reference], nobody, nobody, nobody)
+    return at_margin(found, field.costs, policy)
+
+
+def at_margin(verdict: Verdict, costs: NDArray[np.int64], policy: Policy) -> Verdict:
+    """The verdict with the margin of this policy, on which no bound depends; costs: ranks of its candidates."""
+    reference, fair = verdict.reference, np.ones(len(costs), dtype=bool)
+    lost = ~fair
+    for alone in verdict.guards:
+        fair &= alone.one_sided >= -2 * policy.margin
+        lost |= alone.high < -2 * policy.margin
+    fair[reference] = True
+    proven = fair & (verdict.bounds.one_sided > -policy.margin)
     proven[reference] |= policy.reference != "any"
-    pick = min(np.flatnonzero(proven), key=lambda i: field.costs[i], default=reference)
-    return Verdict(reference, int(pick), bounds, observed - observed[reference], proven, fair, lost)
+    pick = min(np.flatnonzero(proven), key=lambda i: costs[i], default=reference)
+    return verdict._replace(pick=int(pick), proven=proven, fair=fair, lost=lost)
 
 
 def _bounds(draws: Draws, at: tuple[NDArray[Any], int], policy: Policy, alone: int) -> Bounds:
@@ -195,7 +202,7 @@ def _bounds(draws: Draws, at: tuple[NDArray[Any], int], policy: Policy, alone: i
     if not (field.enough if alone < 0 else field.sets[alone].shape[1] >= LEAST_QUERIES):
         widest = np.full(len(rows), field.span if alone < 0 else field.spans[alone])
         widest[reference] = 0.0
-        return Bounds(-widest, -widest, widest)
+        return Bounds(0.0 - widest, 0.0 - widest, widest)
     return simultaneous(draws.among(rows, reference, alone), policy.confidence)
 
 

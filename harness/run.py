@@ -38,7 +38,7 @@ from harness.sampling import check_limits, sampled
 from harness.shelf import is_current
 from harness.store import Records
 from harness.types import Advanced, EvalSet, Event, Unwritable, Working
-from harness.wording import scored, set_name
+from harness.wording import counted, scored, set_name
 from harness.worker import Setup, Task
 
 _WIDTH = 384  # of a model that does not say it, to see whether a disk is far too small
@@ -202,15 +202,16 @@ def _size(evalset: EvalSet) -> str:
 
 
 def headline(run: Run) -> str:
-    """How many candidates, variants and encoders on which eval sets."""
+    """How many candidates, configurations and encoders on which eval sets, and what came to none of its own."""
     plan = run.plan
     sizes = [f"{set_name(n, t.evalset.sample)} ({_size(t.evalset)})" for n, t in run.tasks.items()]
     candidates = len({v.candidate_id for v in plan.variants})
     models = len({digest([describe(n.encoder)]) for n in plan.needs()})
-    dropped = f", {plan.excluded} excluded, {plan.merged} merged as equal" if plan.excluded or plan.merged else ""
-    things = ((candidates, "candidate"), (len(plan.variants), "variant"), (models, "encoder"))
-    counts = ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for n, name in things) + dropped
-    return f"{counts} on {', '.join(sizes)}"
+    ways = len({(v.candidate_id, v.batch_size, v.device) for v in plan.variants})
+    counts = f"{counted(candidates, 'candidate')} in {counted(ways, 'configuration')}, {counted(models, 'encoder')}"
+    dropped = f"{counted(plan.excluded, 'combination')} excluded by the grid" if plan.excluded else ""
+    merged = f"{counted(plan.merged, 'combination')} merged with one that means the same" if plan.merged else ""
+    return "; ".join(part for part in (f"{counts} on {', '.join(sizes)}", dropped, merged) if part)
 
 
 def passes(variants: Iterable[Variant]) -> dict[tuple[str, str], tuple[Need, str]]:

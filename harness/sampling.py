@@ -19,6 +19,7 @@ Positions = NDArray[np.int64]
 _SEED = "20260101"
 _EFFECT = "fewer documents make search easier, so scores come out too high; fewer queries prove less"
 _FEWER = "fewer items prove less, and the score of some may lie far from that of all"
+_QUERIES = "fewer queries prove less, and the score of some may lie far from that of all"
 
 
 def sampled(evalset: EvalSet, queries: int | None, documents: int | None) -> EvalSet:
@@ -48,7 +49,7 @@ def sampled(evalset: EvalSet, queries: int | None, documents: int | None) -> Eva
         queries=only(evalset.queries, kept),
         qrels=_reindexed(evalset.qrels, kept, corpus),
         targets={name: _moved(rows[kept], corpus) for name, rows in evalset.targets.items()},
-        notes=(_mark(sample), *over, *evalset.notes),
+        notes=(_mark(sample, _EFFECT if len(corpus) < len(evalset.documents) else _QUERIES), *over, *evalset.notes),
         sample=sample,
     )
 
@@ -139,7 +140,7 @@ def _described(evalset: EvalSet, queries: int, documents: int) -> str:
     return ", ".join(parts)
 
 
-def _mark(sample: str, effect: str = _EFFECT) -> Note:
+def _mark(sample: str, effect: str) -> Note:
     message = f"only {sample} were used; what else was found in this set is said of all of it"
     return Note("sub-sampled", "warning", "", message, effect, "Run again without limit_queries and limit_docs.")
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.policy import Policy
-from harness.ruling import LEAST_QUERIES, Draws, Field, reference_of
-from harness.stats.bootstrap import UNSEEN, draw
+from harness.evidence import Evidence, unproven
+from harness.policy import UNNAMED, Policy
+from harness.ruling import LEAST_QUERIES, Draws, Field, allowing, reference_of, ruled
+from harness.stats.bootstrap import UNSEEN, draw, simultaneous
 from harness.stats.contenders import pair_squares
 from harness.types import Doubles
 
@@ -31,41 +33,46 @@ class Worlds(NamedTuple):
     items: tuple[Doubles, ...]
 
 
-def stability(rough: Draws, policy: Policy, times: int = _TIMES) -> list[Share]:
+def stability(evidence: Evidence, policy: Policy, times: int = _TIMES) -> list[Share]:
     """Share of resamples of the items in which the rule picks each candidate, most frequent first.
 
     Every resample has its own means, reference, errors, guard and pick; the critical value of the simultaneous bounds
-    is that of `rough`, from all items against the same reference: it rests on how the differences hang together, which
-    a resample hardly changes. A bootstrap inside each resample gives the same shares within a few points, for hundreds
-    of times the work. Where nothing is proven (`policy.reference: any`) the share is that of no candidate (id None).
+    is that of all items against the same reference: it rests on how the differences hang together, which a resample
+    hardly changes. A bootstrap inside each resample gives the same shares within a few points, for hundreds of times
+    the work. Where the rule refuses (insufficient evidence, labels that favour one engine) the share is that of no
+    candidate (id None); for the labels, whom holes alone may have put out is not asked again.
+
+    evidence: of the candidates within the limits alone.
     """
-    field = rough.field
+    field = evidence.draws.field
     chosen = np.tile(np.arange(len(field.sets)), (times, 1))
-    return _counted(rough, policy, _resampled(field, chosen, policy.seed + 1))
+    return _counted(evidence, policy, _resampled(field, chosen, policy.seed + 1))
 
 
-def other_sets(rough: Draws, policy: Policy, times: int = _TIMES) -> list[Share]:
+def other_sets(evidence: Evidence, policy: Policy, times: int = _TIMES) -> list[Share]:
     """As `stability`, with the eval sets drawn with replacement first, then the items of each; [] under three sets."""
-    number = len(rough.field.sets)
+    field = evidence.draws.field
+    number = len(field.sets)
     if number < 3:
         return []
     chosen = np.random.default_rng(policy.seed + 2).integers(0, number, (times, number))
-    return _counted(rough, policy, _resampled(rough.field, chosen, policy.seed + 3))
+    return _counted(evidence, policy, _resampled(field, chosen, policy.seed + 3))
 
 
-def weights_drawn(rough: Draws, policy: Policy, times: int = _TIMES) -> list[Share]:
+def weights_drawn(evidence: Evidence, policy: Policy, times: int = _TIMES) -> list[Share]:
     """Share of the picks under weights of eval sets drawn at random around the declared ones; [] with one set.
 
     Dirichlet with the declared shares times the number of sets: flat over all weightings where the shares are equal.
     The items are those of the data.
     """
-    number = len(rough.field.sets)
+    field = evidence.draws.field
+    number = len(field.sets)
     if number < 2:
         return []
-    weights = np.random.default_rng(policy.seed + 4).dirichlet(number * np.asarray(rough.field.weights), times)
+    weights = np.random.default_rng(policy.seed + 4).dirichlet(number * np.asarray(field.weights), times)
     chosen = np.tile(np.arange(number), (times, 1))
-    items = tuple(np.full((times, s.shape[1]), 1 / s.shape[1]) for s in rough.field.sets)
-    return _counted(rough, policy, Worlds(chosen, np.maximum(weights, 1e-12), items))
+    items = tuple(np.full((times, s.shape[1]), 1 / s.shape[1]) for s in field.sets)
+    return _counted(evidence, policy, Worlds(chosen, np.maximum(weights, 1e-12), items))
 
 
 def _resampled(field: Field, chosen: NDArray[np.int64], seed: int) -> Worlds:
@@ -78,22 +85,26 @@ def _resampled(field: Field, chosen: NDArray[np.int64], seed: int) -> Worlds:
     return Worlds(chosen, weights / weights.sum(axis=1, keepdims=True), items)
 
 
-def _counted(rough: Draws, policy: Policy, worlds: Worlds) -> list[Share]:
-    found, members = picks(rough, policy, worlds), rough.field.members
-    counts = np.bincount(found + 1, minlength=len(members) + 1)  # the first: nothing is proven
+def _counted(evidence: Evidence, policy: Policy, worlds: Worlds) -> list[Share]:
+    found, members = picks(evidence, policy, worlds), evidence.draws.field.members
+    counts = np.bincount(found + 1, minlength=len(members) + 1)  # the first: no pick
     names = [(None, None), *((member.id, member.label) for member in members)]
     order = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i]]
     return [{"id": names[i][0], "label": names[i][1], "share": float(counts[i] / len(found))} for i in order]
 
 
-def picks(rough: Draws, policy: Policy, worlds: Worlds) -> NDArray[np.int64]:
-    """int64 [r]: what the rule picks in each world, as places in the field that was drawn; -1: nothing is proven."""
+def picks(evidence: Evidence, policy: Policy, worlds: Worlds) -> NDArray[np.int64]:
+    """int64 [r]: what the rule picks in each world, as places in the field that was drawn; -1 where it refuses."""
+    rough = evidence.draws
     observed = _observed(rough.field.sets, worlds)
     references = np.array([reference_of(rough.field, policy, row) for row in observed])
-    found = np.empty(len(references), dtype=np.int64)
+    found = np.full(len(references), -1, dtype=np.int64)
+    if len(rough.field.members) > 1 and not rough.field.enough:
+        return found
+    least = _allowing(rough, policy)
     for reference in np.unique(references):
         here = np.flatnonzero(references == reference)
-        found[here] = _picked(rough, policy, _part(worlds, here), int(reference))
+        found[here] = _picked(evidence, policy, _part(worlds, here), int(reference), least)
     return found
 
 
@@ -116,11 +127,11 @@ def _part(worlds: Worlds, kept: NDArray[Any]) -> Worlds:
     )
 
 
-def _picked(rough: Draws, policy: Policy, worlds: Worlds, reference: int) -> NDArray[np.int64]:
-    """The picks of worlds that share a reference: int64 [r]."""
-    field = rough.field
+def _picked(evidence: Evidence, policy: Policy, worlds: Worlds, reference: int, least: float) -> NDArray[np.int64]:
+    """The picks of worlds that share a reference: int64 [r]. least: standard errors up to the upper ends, or more."""
+    rough, field = evidence.draws, evidence.draws.field
     shape = (len(worlds.chosen), len(field.members))
-    mean, spread, fair = np.zeros(shape), np.zeros(shape), np.ones(shape, dtype=bool)
+    mean, spread, fair, lost = np.zeros(shape), np.zeros(shape), np.ones(shape, dtype=bool), np.zeros(shape, dtype=bool)
     for number, scores in enumerate(field.sets):
         at = np.nonzero(worlds.chosen == number)
         gap, items, n = scores - scores[reference], worlds.items[number], scores.shape[1]
@@ -130,16 +141,21 @@ def _picked(rough: Draws, policy: Policy, worlds: Worlds, reference: int) -> NDA
         np.add.at(mean, at[0], weight * seen)
         np.add.at(spread, at[0], weight**2 * error)
         if field.guarded[number]:
-            lower = seen - _critical(rough, policy, reference, number) * np.sqrt(error)
-            np.logical_and.at(fair, at[0], lower >= -2 * policy.margin)
+            one, two = _critical(rough, policy, reference, number)
+            np.logical_and.at(fair, at[0], seen - one * np.sqrt(error) >= -2 * policy.margin)
+            np.logical_or.at(lost, at[0], seen + two * np.sqrt(error) < -2 * policy.margin)
+    one, two = _critical(rough, policy, reference, -1)
+    fair[:, reference] = True
     if policy.reference == "any":
-        fair[:, reference] = True
         proven = fair & (_worst(rough, policy, worlds, mean, reference) > -policy.margin)
     else:
-        proven = fair & (mean - _critical(rough, policy, reference, -1) * np.sqrt(spread) > -policy.margin)
+        proven = fair & (mean - one * np.sqrt(spread) > -policy.margin)
         proven[:, reference] = True
-    found = np.where(proven, field.costs, len(field.members)).argmin(axis=1)
-    return np.where(proven.any(axis=1), found, -1)
+    high = mean + np.maximum(two, least) * np.sqrt(spread)
+    unsettled = (high > -policy.margin) & ~proven & ~lost & (field.costs < field.costs[reference])
+    uneven = evidence.uneven(proven | unsettled, range(shape[1])).any(axis=-1)
+    found = np.where(proven, field.costs, shape[1]).argmin(axis=1)
+    return np.where(uneven | unproven(proven, unsettled, reference), -1, found)
 
 
 def _worst(rough: Draws, policy: Policy, worlds: Worlds, mean: Doubles, reference: int) -> Doubles:
@@ -148,11 +164,11 @@ def _worst(rough: Draws, policy: Policy, worlds: Worlds, mean: Doubles, referenc
     mean: float64 [r, c], less the reference. Errors are those of all items, and every rival takes the critical value
     of the reference.
     """
-    if not rough.field.enough:
-        return np.full(mean.shape, -rough.field.span if mean.shape[1] > 1 else 0.0)
+    if mean.shape[1] == 1:
+        return np.zeros(mean.shape)
     squares = np.stack(pair_squares(rough.field.sets))
     shares = np.stack([((worlds.chosen == k) * worlds.weights**2).sum(axis=1) for k in range(len(squares))], axis=1)
-    one, two = (_quantile(t, policy) for t in (rough.against(reference).t, np.abs(rough.against(reference).t)))
+    one, two = (float(each.max()) for each in _critical(rough, policy, reference, -1))
     found = np.empty(mean.shape)
     for world, (share, seen) in enumerate(zip(shares, mean, strict=True)):
         reach = np.sqrt(share @ squares[:, reference])
@@ -162,14 +178,30 @@ def _worst(rough: Draws, policy: Policy, worlds: Worlds, mean: Doubles, referenc
     return found
 
 
-def _critical(rough: Draws, policy: Policy, reference: int, alone: int) -> float:
-    """Standard errors between a difference and its simultaneous lower bound; infinite with too few items."""
+def _critical(rough: Draws, policy: Policy, reference: int, alone: int) -> tuple[Doubles, Doubles]:
+    """float64 [c] each: standard errors from a difference to its lower bound, and to its upper end.
+
+    Infinite with too few items.
+    """
     field = rough.field
     sizes = [scores.shape[1] for scores in (field.sets if alone < 0 else [field.sets[alone]])]
     if min(sizes) < LEAST_QUERIES:
-        return float("inf")
-    return _quantile(rough.against(reference, alone).t, policy)
+        return (np.full(len(field.members), np.inf),) * 2
+    difference = rough.against(reference, alone)
+    bounds = simultaneous(difference, policy.confidence)
+    error = np.where(difference.error > 0, difference.error, 1.0)  # the reference has none
+    return (difference.observed - bounds.one_sided) / error, (bounds.high - difference.observed) / error
 
 
-def _quantile(t: Doubles, policy: Policy) -> float:
-    return float(np.quantile(t.max(axis=1), policy.confidence))
+def _allowing(rough: Draws, policy: Policy) -> float:
+    """Standard errors up to the upper ends that allow for the data having chosen the reference; 0 where they did not.
+
+    They are those of all items, whichever is the reference of a world.
+    """
+    if policy.reference not in UNNAMED or len(rough.field.members) == 1:
+        return 0.0
+    every = range(len(rough.field.members))
+    verdict = allowing(rough, every, ruled(rough, every, replace(policy, reference="best")), policy)
+    error = rough.against(verdict.reference).error
+    others = error > 0
+    return float(((verdict.bounds.high - verdict.difference)[others] / error[others]).max())

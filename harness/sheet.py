@@ -15,7 +15,7 @@ from harness.parts import did_you_mean
 from harness.reading import lines, shown
 from harness.types import EvalSet, HarnessError, Texts
 
-COLUMNS = ("query", "document", "grade", "note", "query_id", "document_id", "pair")
+COLUMNS = ("query", "document", "grade", "note", "query_id", "document_id", "pair", "of")
 _READ = ("grade", "query_id", "document_id", "pair")
 _LONGEST = 4000  # characters of a text; spreadsheets refuse cells of more than 32,767
 _ACTED_ON = ("=", "+", "-", "@", "'", "\t", "\n")
@@ -32,14 +32,26 @@ class Graded(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """What a sheet holds: graded rows, each pair once, and how many rows have no grade."""
+    """What a sheet holds: graded rows, each pair once, and how many rows have no grade.
+
+    pool: how many pairs were to be judged when it was written, which may be more than its rows; 0 where it is unsaid.
+    """
 
     graded: tuple[Graded, ...]
     empty: int
+    pool: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether every pair of the pool has a grade."""
+        return not self.empty and 0 < self.pool <= len(self.graded)
 
 
-def sheet_bytes(evalset: EvalSet, pairs: Iterable[tuple[int, int]]) -> bytes:
+def sheet_bytes(evalset: EvalSet, pairs: Iterable[tuple[int, int]], pool: int) -> bytes:
     """The sheet of these pairs of positions: RFC 4180 in UTF-8, marked as such, since spreadsheets guess otherwise.
+
+    pool: how many pairs there are to judge in all, the column `of`.
+
 
     A cell that a spreadsheet would run gets a ' in front, which `read_sheet` takes off again; texts are cut at 4,000
     characters. HarnessError for an id with a control character, which no spreadsheet gives back.
@@ -50,7 +62,7 @@ def sheet_bytes(evalset: EvalSet, pairs: Iterable[tuple[int, int]]) -> bytes:
     for query, document in pairs:
         ids = _id(evalset.queries, query), _id(evalset.documents, document)
         texts = _text(evalset.queries.texts[query]), _text(evalset.documents.texts[document])
-        writer.writerow([*map(_guarded, texts), "", "", *map(_guarded, ids), _mark(evalset, query, document)])
+        writer.writerow([*map(_guarded, texts), "", "", *map(_guarded, ids), _mark(evalset, query, document), pool])
     return out.getvalue().encode("utf-8-sig", "replace")
 
 
@@ -94,12 +106,15 @@ def read_sheet(path: Path, evalset: EvalSet) -> Sheet:
     those of the row, a grade outside the scale of the set, and two grades for one pair.
     """
     found: dict[tuple[int, int], Graded] = {}
-    scale, empty = int(evalset.qrels.grade.max()), 0
+    scale, empty, pool = int(evalset.qrels.grade.max()), 0, 0
     sides = positions(evalset.queries), positions(evalset.documents)
-    for place, row in _rows(path):
+    rows = list(_rows(path))
+    _check_set([row for _, row in rows], sides, evalset, path)
+    for place, row in rows:
         query = _position(row["query_id"], sides[0], f"{place} has the query id", evalset)
         document = _position(row["document_id"], sides[1], f"{place} has the document id", evalset)
         _check_mark(row["pair"], evalset, (query, document), place)
+        pool = max(pool, _pool(row.get("of", "0"), place))
         if not row["grade"]:
             empty += 1
             continue
@@ -109,7 +124,33 @@ def read_sheet(path: Path, evalset: EvalSet) -> Sheet:
             raise HarnessError(
                 f"{place} gives the pair of {known.place} grade {one.grade}, not {known.grade}. Keep one."
             )
-    return Sheet(tuple(found.values()), empty)
+    return Sheet(tuple(found.values()), empty, pool)
+
+
+def _check_set(
+    rows: Sequence[Mapping[str, str]], sides: tuple[Mapping[str, int], ...], evalset: EvalSet, path: Path
+) -> None:
+    """HarnessError where most rows name what the set lacks: that is no slip of a row."""
+    names = ("query_id", "document_id")
+    lost = sum(
+        any(not {row[name], _unguarded(row[name])} & known.keys() for name, known in zip(names, sides, strict=True))
+        for row in rows
+    )
+    if lost > 1 and 2 * lost > len(rows):
+        raise HarnessError(
+            f"{shown(path)}: {lost} of {len(rows)} rows have ids that {evalset.name} lacks: is this the sheet of "
+            "another set? If not, a spreadsheet rewrote the ids (001 as 1): take them from the file of harness pool"
+        )
+
+
+def _pool(cell: str, place: str) -> int:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = -1.0
+    if not (value.is_integer() and value >= 0):
+        raise HarnessError(f"{place}: of={cell!r:.40}: expected the whole number that harness pool wrote there")
+    return int(value)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
@@ -149,7 +190,7 @@ def _columns(header: Sequence[str], place: str) -> dict[str, int]:
             raise HarnessError(
                 f'{place}: expected the column "{name}" once, found {how}. Keep the columns of harness pool.'
             )
-    return {name: named.index(name) for name in _READ}
+    return {name: named.index(name) for name in (*_READ, *(["of"] if named.count("of") == 1 else []))}
 
 
 def _check_width(record: Sequence[str], width: int, place: str) -> None:

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+from zipfile import BadZipFile
 
 import numpy as np
 
-from harness.types import HarnessError, Record, Unwritable
+from harness.types import HarnessError, Record, Status, Unwritable
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -38,7 +39,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.close(folder)
     except OSError as error:
         raise Unwritable(
-            f"{path.parent} cannot be written ({error.strerror}). Free space, or set results_dir= or store_dir="
+            f"{path.parent} cannot be written ({error.strerror}). Free space, or choose another folder "
+            "(results_dir=, store_dir=, --reports-dir, -o)"
         ) from error
 
 
@@ -70,17 +72,27 @@ class Records:
         self.folder = folder
 
     def get(self, key: str) -> Record | None:
-        """The record, or None where it is absent or damaged."""
-        path = self.folder / f"{key}.record"
-        if not path.exists():
+        """The record, or None where it is absent or damaged: cut, altered, another's, or without its score."""
+        try:
+            raw = self._path(key).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
-        raw = path.read_bytes()
+        except OSError as error:
+            raise HarnessError(f"{self._path(key)} cannot be read ({error.strerror}). Mend its permissions") from error
         if len(raw) < 16 or int.from_bytes(raw[:8], "little") != zlib.crc32(raw[8:]):
             return None
-        size = int.from_bytes(raw[8:16], "little")
-        head = json.loads(raw[16 : 16 + size])
-        with np.load(BytesIO(raw[16 + size :]), allow_pickle=False) as arrays:
-            return Record(**head | {"arrays": dict(arrays), "warnings": tuple(head["warnings"])})
+        try:
+            record = _record(raw)
+        except (ValueError, TypeError, KeyError, EOFError, OSError, BadZipFile):
+            return None
+        return record if record.key == key and _whole(record) else None
+
+    def damaged(self, key: str) -> bool:
+        """Whether something lies where the record should, and cannot be read as it."""
+        return self._path(key).exists() and self.get(key) is None
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.record"
 
     def put(self, record: Record) -> None:
         """Write or replace the record."""
@@ -90,13 +102,40 @@ class Records:
         fields = {k: v for k, v in asdict(record).items() if k != "arrays"}
         head = json.dumps(fields, sort_keys=True).encode()
         body = len(head).to_bytes(8, "little") + head + buffer.getvalue()
-        write_atomically(self.folder / f"{record.key}.record", zlib.crc32(body).to_bytes(8, "little") + body)
+        write_atomically(self._path(record.key), zlib.crc32(body).to_bytes(8, "little") + body)
+
+
+def _record(raw: bytes) -> Record:
+    size = int.from_bytes(raw[8:16], "little")
+    head = json.loads(raw[16 : 16 + size])
+    with np.load(BytesIO(raw[16 + size :]), allow_pickle=False) as arrays:
+        return Record(**head | {"arrays": dict(arrays), "warnings": tuple(head["warnings"])})
+
+
+def _whole(record: Record) -> bool:
+    """Whether a record has what every reader of its kind takes from it."""
+    if record.status not in get_args(Status) or not isinstance(record.values, Mapping):
+        return False
+    if record.status != "ok" or record.kind == "space":
+        return True
+    if record.kind == "timing":
+        return "seconds" in record.arrays
+    scores = record.arrays.get(str(record.values.get("main")))
+    if scores is None or not isinstance(record.values.get("main_score"), float):
+        return False
+    return len(record.arrays.get("query_ids", scores)) == len(scores)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """A JSON file with sorted keys, so that equal values are equal bytes."""
-    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False)
-    write_atomically(path, (text + "\n").encode("utf-8", "surrogatepass"))
+    """A JSON file (RFC 8259) with sorted keys, so that equal values are equal bytes; half a surrogate pair is escaped.
+
+    ValueError for numbers that are not finite: JSON has none, and whoever computed them has to say what they mean.
+    """
+    try:
+        text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{path.name} would hold a number that is not finite ({error})") from error
+    write_atomically(path, (text + "\n").encode("utf-8", "backslashreplace"))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.alignment import aligned, item_ids
+from harness.shape import check_shape
 from harness.store import Records, read_json
 from harness.timing import latency
 from harness.types import HarnessError, Record
@@ -22,7 +24,8 @@ KEYS = (
 )  # fmt: skip
 MORE = (
     "precision_at_10", "hit_rate_at_10", "ndcg_condensed_at_10", "overlap_at_10", "tie_lowest", "tie_highest",
-    "query_p95_ms_upper", "query_p95_ms_spread", "encode_p50_ms", "search_p50_ms", "first_query_ms", "documents_cut",
+    "query_p95_ms_upper", "query_p95_ms_spread", "docs_per_s_spread", "encode_p50_ms", "search_p50_ms",
+    "first_query_ms", "documents_cut",
     "rescoring_bytes", "device", "reduction", "prompt", "chunking", "variance_kept", "index_recall_at_10",
     "index_build_s", "passages_per_doc", "pairs_per_query", "pairs_cut", "stages_p50_ms", "native_difference", "main",
     "reason", "warnings", "sample",
@@ -30,7 +33,7 @@ MORE = (
 
 
 class Sweep(NamedTuple):
-    """A sweep as it lies on disk: its manifest, and the records its variants name."""
+    """A sweep as it lies on disk: its manifest, and the records its variants name, items of a set in one order."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -57,13 +60,14 @@ def read_sweep(folder: Path) -> Sweep:
         raise HarnessError(
             f"{folder}/sweep.json has schema {manifest.get('schema')}, this version reads 1; run it again"
         )
+    check_shape(manifest, folder / "sweep.json")
     for about in manifest["evalsets"].values():
         about.setdefault("sample", "")  # sweeps from before there were samples
     store = Records(folder / "records")
     keys = {k for v in manifest["variants"] for k in (v["quality"], *v["timings"].values())}
     keys |= {space["key"] for space in manifest.get("spaces", []) if space["key"]}
     found = {key: record for key in sorted(keys) if (record := store.get(key)) is not None}
-    return Sweep(folder, manifest, found)
+    return Sweep(folder, manifest, aligned(manifest["variants"], found))
 
 
 def rows(sweep: Sweep) -> list[Row]:
@@ -101,12 +105,12 @@ def _empty(sweep: Sweep, labels: Mapping[str, Any]) -> Row:
     }  # fmt: skip
 
 
-def _row(sweep: Sweep, variant: Mapping[str, Any], floats: Mapping[str, Any]) -> Row:
+def _row(sweep: Sweep, variant: Mapping[str, Any], floats: Mapping[str, Record]) -> Row:
     row = _empty(sweep, variant) | {k: variant[k] for k in (*_LABELS, "task", "device", "candidate_id", "model_sha256")}
     row |= {k: variant.get(k) for k in _MORE_LABELS}
     record = sweep.records.get(variant["quality"])
     if record is None:
-        return row | {"status": "missing", "reason": "not run yet"}
+        return row | {"status": "missing", "reason": _DAMAGED if _damaged(sweep, variant["quality"]) else "not run yet"}
     row |= {"status": record.status, "reason": record.reason, "warnings": list(record.warnings)}
     if record.status != "ok":
         return row
@@ -116,12 +120,20 @@ def _row(sweep: Sweep, variant: Mapping[str, Any], floats: Mapping[str, Any]) ->
     for kind, key in variant["timings"].items():
         if key in sweep.records and sweep.records[key].status != "ok":
             row["warnings"].append(f"{kind} was not timed: {sweep.records[key].reason}")
+        elif key not in sweep.records and _damaged(sweep, key):
+            row["warnings"].append(f"{_TIMED.get(kind.split()[0], kind)}: {_DAMAGED}")
     return row | _speeds(sweep, variant)
 
 
 _TOP = 10
+_DAMAGED = "its record is damaged; run the same command again"
+_TIMED = {"encode": "query latency", "search": "query latency", "index": "rate of indexing"}
 _LABELS = ("model", "retriever", "pooling", "dim", "quantization", "index")
 _MORE_LABELS = ("reduction", "prompt", "chunking")
+
+
+def _damaged(sweep: Sweep, key: str) -> bool:
+    return Records(sweep.folder / "records").damaged(key)
 
 
 def _speeds(sweep: Sweep, variant: Mapping[str, Any]) -> Row:
@@ -169,12 +181,19 @@ def _rates(known: Sequence[Record | None]) -> Row:
     """Documents and tokens a second through all models of a candidate, one after the other."""
     if any(record is None or record.status != "ok" for record in known) or not known:
         return {}
-    rates = [record.values for record in known if record is not None]
+    taken = [record for record in known if record is not None]
+    rates = [record.values for record in taken]
     seconds = sum(1 / values["docs_per_s"] for values in rates)
-    found: Row = {"docs_per_s": 1 / seconds}
+    found: Row = {"docs_per_s": 1 / seconds, "docs_per_s_spread": max(map(_apart, taken)) / seconds}
     if all("tokens_per_s" in values for values in rates):
         found["tokens_per_s"] = sum(v["tokens_per_s"] / v["docs_per_s"] for v in rates) / seconds
     return found
+
+
+def _apart(index: Record) -> float:
+    """How far the rounds of indexing lie apart, as a share of their median."""
+    rounds = index.arrays["seconds"]
+    return float(np.ptp(rounds) / np.median(rounds))
 
 
 def _family(variant: Mapping[str, Any]) -> str:
@@ -182,16 +201,18 @@ def _family(variant: Mapping[str, Any]) -> str:
     return "|".join(str(variant.get(k)) for k in ("task", *_LABELS, *_MORE_LABELS) if k != "quantization")
 
 
-def _float_rankings(sweep: Sweep) -> dict[str, Any]:
+def _float_rankings(sweep: Sweep) -> dict[str, Record]:
     plain = [v for v in sweep.manifest["variants"] if v["quantization"] == "float32" and v["quality"] in sweep.records]
-    return {_family(v): sweep.records[v["quality"]].arrays.get("top") for v in plain}
+    return {_family(v): sweep.records[v["quality"]] for v in plain}
 
 
-def _overlap(record: Record, reference: Any) -> float | None:
+def _overlap(record: Record, reference: Record | None) -> float | None:
     """Mean share of the float ranking's first ten that this ranking's first ten hold."""
-    if reference is None or "top" not in record.arrays:
+    if reference is None or "top" not in record.arrays or "top" not in reference.arrays:
         return None
-    first, own = reference[:, :_TOP], record.arrays["top"][:, :_TOP]
+    if item_ids(record) != item_ids(reference):
+        return None  # of other queries
+    first, own = reference.arrays["top"][:, :_TOP], record.arrays["top"][:, :_TOP]
     wanted = first >= 0
     found = (first[:, :, None] == own[:, None, :]).any(axis=2) & wanted
     asked = wanted.any(axis=1)

@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 
 from harness.launch import shipped, yamls
+from harness.markdown import plain, table
 from harness.progress import clean, spoken
 from harness.table import KEYS, MORE, Row
 from harness.types import HarnessError, Note
-from harness.wording import counted, metric, set_name, signed
+from harness.wording import counted, inert, limit, metric, set_name, signed
 
 _TEXT_COLUMNS = {
     "task": "eval set", "model": "model", "retriever": "retriever", "pooling": "pooling", "dim": "dim",
@@ -26,7 +27,7 @@ _TEXT_COLUMNS = {
     "bytes_per_doc": "B/doc", "status": "status",
 }  # fmt: skip
 _WHERE_THEY_VARY = ("retriever", "index", "reduction", "prompt", "chunking", "device")
-_PUBLISHED = 3  # shown at the end of a run
+_PUBLISHED, _BEST = 3, 8  # shown at the end of a run
 _GUARDED = ("=", "+", "-", "@")
 
 
@@ -73,7 +74,7 @@ def guarded(value: Any) -> Any:
     if not isinstance(value, str) or value in ("", "-"):
         return value
     text = value.replace("\r\n", "\n").replace("\r", "\n")  # the csv module leaves a lone carriage return unquoted
-    return f"'{text}" if text[0] in _GUARDED or text[0] < " " else text
+    return inert(f"'{text}" if text[0] in _GUARDED or text[0] < " " else text)
 
 
 def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -94,7 +95,7 @@ def _tells(key: str, values: Sequence[Any]) -> bool:
 def _cell(key: str, row: Row) -> str:
     value = row[key]
     if key == "status" and row["reason"]:
-        return " ".join(f"{value}: {row['reason']}".split())
+        return inert(" ".join(f"{value}: {row['reason']}".split()))
     if value is None:
         return ""
     if key == "task":
@@ -105,7 +106,7 @@ def _cell(key: str, row: Row) -> str:
         if key in ("docs_per_s", "bytes_per_doc"):
             return f"{value:.0f}"
         return f"{value:.2f}" if key.endswith("_ms") else f"{value:.4f}"
-    return " ".join(str(value).splitlines())
+    return inert(" ".join(str(value).splitlines()))
 
 
 def _aligned(rows: Sequence[Row]) -> str:
@@ -130,11 +131,7 @@ def _is_number(cell: str) -> bool:
 
 def _markdown(rows: Sequence[Row]) -> str:
     head, body = _cells(rows)
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join(
-        "| " + " | ".join(c.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ") for c in line) + " |"
-        for line in lines
-    )
+    return table([plain(name) for name in head], [[plain(cell) for cell in line] for line in body])
 
 
 def summary(
@@ -208,18 +205,32 @@ def decision_text(decision: Mapping[str, Any]) -> str:
     """The candidates that meet the limits, best first, the pick marked, and the sentence of the decision."""
     entries = [c for c in decision["candidates"] if c["difference"] is not None]
     head = ["", "configuration", metric(decision["metric"]), "vs reference [at worst]", "p95 ms", "B/doc"]
-    body = [_entry(c, decision) for c in _interesting(entries, decision)]
+    own = (decision["pick"], decision["reference"])
+    body = [_entry(c, decision) for i, c in enumerate(entries) if i < _BEST or c["id"] in own]
     left = len(entries) - len(body)
-    lines = (
-        [f"Meets every limit, best quality first ({len(body)} of {len(entries)})", columns(head, body)] if body else []
-    )
+    lines = [_meeting(decision, len(body)), columns(head, body)] if body else []
     if left > 0:
         lines.append(f"   and {left} more: harness table {decision['sweep']}")
-    return "\n".join([*lines, decision["sentence"], *(f"! {c}" for c in decision["caveats"])])
+    return "\n".join([*lines, *_out(decision), decision["sentence"], *(f"! {c}" for c in decision["caveats"])])
 
 
-def _interesting(entries: Sequence[Mapping[str, Any]], decision: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [c for i, c in enumerate(entries) if i < 8 or c["id"] in (decision["pick"], decision["reference"])]
+def _meeting(decision: Mapping[str, Any], shown: int) -> str:
+    """How many meet the limits, and which of them follow."""
+    within, finished = decision["funnel"]["within_limits"], decision["funnel"]["with_result"]
+    few = f"the best {_BEST}{', pick and reference' if shown > _BEST else ''}" if shown < within else "best first"
+    return f"Within every limit: {within} of {counted(finished, 'candidate')} with a result; {few}:"
+
+
+def _out(decision: Mapping[str, Any]) -> list[str]:
+    """One line on how many are out because of which limit; nothing where none is."""
+    out = [c["breaches"] for c in decision["candidates"] if c["score"] is not None and c["breaches"]]
+    told = []
+    for key, value in decision["policy"]["limits"].items():
+        found = [text for texts in out for text in texts if text.startswith(limit(key))]
+        unknown = sum(": not known" in text for text in found)
+        known = f", not known for {unknown}" if unknown else ""
+        told += [f"{limit(key, value)} ({len(found)}{known})"] if found else []
+    return [f"{len(out)} out: {'; '.join(told)}"] if out else []
 
 
 def _entry(c: Mapping[str, Any], decision: Mapping[str, Any]) -> list[str]:
@@ -227,14 +238,8 @@ def _entry(c: Mapping[str, Any], decision: Mapping[str, Any]) -> list[str]:
     p95 = c["costs"]["query_p95_ms"]
     mark = "\u25b6" if c["id"] == decision["pick"] else ""
     cost = c["costs"]["bytes_per_doc"]
-    return [
-        mark,
-        c["label"],
-        f"{c['score']:.4f}",
-        versus,
-        "" if p95 is None else f"{p95:.2f}",
-        "" if cost is None else f"{cost:.0f}",
-    ]
+    costs = ["" if p95 is None else f"{p95:.2f}", "" if cost is None else f"{cost:.0f}"]
+    return [mark, c["label"], f"{c['score']:.4f}", versus, *costs]
 
 
 def findings(head: str, notes: Sequence[Note], unchecked: Sequence[str]) -> str:

@@ -101,7 +101,7 @@ def _told(note: Note) -> Note:
 
 
 def checked(evalset: EvalSet) -> tuple[list[Note], list[str]]:
-    """Our findings, which depend on the content and the declared languages alone, and what was not checked."""
+    """Our findings, which depend on the content, languages and label source alone, and what was not checked."""
     found, left = search_findings(evalset) if evalset.searched else ([], [])
     if not any(note.level == "error" for note in found):
         if evalset.type != "retrieval":

@@ -118,6 +118,19 @@ def held(about: Mapping[str, Any]) -> str:
     return f"{counted(about['documents'], first)}, {items}" if beside else items
 
 
+def unsteady(entry: Mapping[str, Any], speed: str) -> float:
+    """How far the repeats of a candidate's query_p95_ms or docs_per_s lie apart, as a share of it, if over a fifth.
+
+    entry: a candidate of a decision. Else 0, as where records of before there was a spread do not tell it.
+    """
+    value, spread = {**entry["costs"], "docs_per_s": entry["docs_per_s"]}[speed], entry["costs"].get(f"{speed}_spread")
+    share = spread / value if spread and value else 0.0
+    return share if share > _UNSTEADY else 0.0
+
+
+_UNSTEADY = 0.20
+
+
 def latency(evalsets: Mapping[str, Mapping[str, Any]]) -> str:
     """What a query's 95th percentile is called: where no set is searched, it is that of encoding one text."""
     return _LIMITS["query_p95_ms"] if any(searched(e["type"]) for e in evalsets.values()) else "encoding p95"

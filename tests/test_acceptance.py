@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,21 @@ def test_nobody_and_no_name_accept_nothing(by: str | None) -> None:
     assert not (sweep.folder / "accepted.json").exists()
 
 
+@pytest.mark.parametrize("by", ["Ren\udce9", "\u200b\u200d", "\u3164", "\u2060 \ufeff", "...", "Ada\x1b[2J"])
+def test_a_name_that_nobody_can_read_accepts_nothing(by: str) -> None:
+    sweep = swept()
+    with pytest.raises(HarnessError, match="cannot be read as a name"):
+        accept(sweep, NODE, by)
+    assert not (sweep.folder / "accepted.json").exists()
+
+
+@pytest.mark.parametrize("by", ["René", "李小龙", "علي", "O'Neil-Łuk", "7"])
+def test_a_name_in_any_script_accepts(by: str) -> None:
+    sweep = swept()
+    accept(sweep, NODE, by)
+    assert [e.by for e in read_accepted(sweep.folder)] == [by]
+
+
 @pytest.mark.parametrize(
     ("sweep", "node"),
     [
@@ -115,6 +131,9 @@ def test_new_data_make_a_new_proposed_record_that_supersedes_the_accepted_one() 
     assert (new["state"], new["supersedes"], new["decision_makers"]) == ("proposed", old, [])
     accept(read_sweep(sweep.folder), NODE, "Bo")
     assert (state(sweep.folder)["state"], state(sweep.folder)["supersedes"]) == ("accepted", old)
+    assert state(sweep.folder)["replaces"] == new["replaces"] == {
+        "label": "large · mean · 768 · int8", "by": "Ada", "date": "2026-04-01",
+    }  # fmt: skip
     keep(small_sweep(), sweep.folder, policy=NODE)
     back = state(sweep.folder)
     assert (back["state"], back["superseded_by"]) == ("superseded", new["id"]), "the first data again"
@@ -158,13 +177,56 @@ def test_a_damaged_list_of_acceptances_is_an_error_and_never_means_proposed(text
         state(sweep.folder)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("by", 5), ("by", "\u200b"), ("by", "Ren\udce9"), ("date", "yesterday"), ("date", "20260401"), ("date", None),
+        ("supersedes", 3), ("supersedes", None), ("pick", ""), ("id", ["x"]), ("label", {}), ("replaces", None),
+        ("replaces", {"label": "a"}), ("replaces", {"label": "a", "by": "b", "date": "soon"}),
+        ("replaces", {"label": 1, "by": "b", "date": "2026-01-01"}),
+    ],
+)  # fmt: skip
+def test_an_acceptance_with_a_field_of_another_kind_is_one_line_with_one_advice(field: str, value: Any) -> None:
+    sweep = swept()
+    accept(sweep, NODE, "Ada")
+    path = sweep.folder / "accepted.json"
+    held = json.loads(path.read_text())
+    held["accepted"][0][field] = value
+    path.write_text(json.dumps(held))
+    with pytest.raises(HarnessError, match=rf"accepted\.json cannot be read \(acceptance 1: .*{field}") as caught:
+        state(sweep.folder)
+    assert "\n" not in str(caught.value)
+    assert "restore it, or move it away" in str(caught.value) and "delete" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ({"schema": 2, "accepted": []}, "schema 1"), ({"accepted": []}, "schema 1"), ([], "schema 1"),
+        ({"schema": 1, "accepted": {}}, "a list"), ({"schema": 1, "accepted": []}, "a list"),
+        ({"schema": 1}, "a list"), ({"schema": 1, "accepted": ["Ada"]}, "objects"),
+        ({"schema": 1, "accepted": [{"more": 1}]}, "more"),
+    ],
+)  # fmt: skip
+def test_a_file_of_another_form_is_damage_and_never_means_that_nobody_signed(value: Any, line: str) -> None:
+    sweep = swept()
+    (sweep.folder / "accepted.json").write_text(json.dumps(value))
+    with pytest.raises(HarnessError, match=line):
+        read_accepted(sweep.folder)
+
+
 def test_an_accepted_decision_of_another_sweep_can_be_superseded() -> None:
     first, second = swept("first"), swept("second")
     with pytest.raises(HarnessError, match="no decision of that sweep was accepted"):
         accept(second, NODE, "Ada", first.folder)
     accept(first, NODE, "Ada")
-    accept(second, NODE, "Ada", first.folder)
-    assert state(second.folder)["supersedes"] == f"first:{state(first.folder)['id']}"
+    accept(second, NODE, "Bo", first.folder)
+    found = state(second.folder)
+    assert found["supersedes"] == f"first:{state(first.folder)['id']}"
+    assert found["replaces"] == {"label": "large · mean · 768 · int8", "by": "Ada", "date": "2026-04-01"}
+    accept(second, NODE, "Cy")
+    joined = state(second.folder)
+    assert (joined["supersedes"], joined["replaces"]) == (found["supersedes"], found["replaces"]), "who joins in"
 
 
 # The command ---------------------------------------------------------------------------------------------------
@@ -188,6 +250,28 @@ def test_the_command_accepts_and_makes_page_record_and_overview_anew(
     assert harness(monkeypatch, "decide", "s", "--accept", "--by", "Ada") == 0, "twice is harmless"
     assert harness(monkeypatch, "report", "s") == 0
     assert Path("reports/s/decision.md").read_text() == record, "the same records and acceptances, the same bytes"
+
+
+def test_the_command_that_is_proposed_signs_what_was_shown_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    swept("a b")
+    harness(monkeypatch, "decide", "--accept", "--by", "Ada")
+    words = ["policy.limits.bytes_per_doc=500", "policy.limits.licences=[mit, apache-2.0]", "--results-dir", "results"]
+    assert harness(monkeypatch, "decide", *words) == 3
+    shown, errors = capsys.readouterr()
+    proposed = shlex.split(shown.rpartition("To accept it: ")[2])
+    assert proposed == ["harness", "decide", "a b", *words, "--accept", "--by", "NAME"]
+    assert "it would replace large · mean · 768 · int8, accepted by Ada on 2026-04-01, record" in shown
+    assert harness(monkeypatch, *proposed[1:-1], "Bo") == 0
+    out = capsys.readouterr().out
+    picked = json.loads(Path("reports/a b/decision.json").read_text())
+    label = next(c["label"] for c in picked["candidates"] if c["id"] == picked["pick"])
+    assert label == "large · mean · 768 · binary"
+    assert f"Use {label}" in shown and f"): use {label}. It replaces large · mean · 768 · int8, accepted by Ada" in out
+    record = Path("reports/a b/decision.md").read_text()
+    assert "It replaces large · mean · 768 · int8, accepted by Ada on 2026-04-01, record" in record
+    assert f"replaces {'large · mean · 768 · int8'}, accepted by Ada" in Path("reports/index.html").read_text()
 
 
 def test_a_signed_record_stays_beside_the_one_that_would_replace_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,11 +299,46 @@ def test_a_pick_other_than_the_accepted_one_is_exit_3_with_a_line(
     assert "Proposed" in out
 
 
+@pytest.mark.parametrize("blocked", ["reports/s", "reports/s/decision.md/x", "reports/index.html/x"])
+def test_where_the_report_cannot_be_written_nothing_is_accepted(
+    blocked: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = swept()
+    before = (sweep.folder / "sweep.json").read_bytes()
+    Path(blocked).parent.mkdir(parents=True)
+    Path(blocked).touch()
+    assert harness(monkeypatch, "decide", "s", "--accept", "--by", "Ada", "policy.margin=0.03") == 1
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1 and "nothing was accepted, for its report could not be written" in err
+    assert not (sweep.folder / "accepted.json").exists() and (sweep.folder / "sweep.json").read_bytes() == before
+    assert not list(Path("reports").glob("s/index.html")) and not list(Path("reports").glob("s/decision-*.md"))
+
+
+def test_a_report_that_cannot_be_rendered_leaves_the_last_one_and_what_was_accepted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = swept()
+    harness(monkeypatch, "decide", "s", "--accept", "--by", "Ada")
+    folders = (sweep.folder, Path("reports/s"))
+    before = {path: path.read_bytes() for folder in folders for path in folder.glob("*") if path.is_file()}
+
+    def broken(*_: Any) -> bytes:
+        raise ValueError("a number that is not finite")
+
+    monkeypatch.setattr("harness.report.write_figures", broken)  # the last step of a report
+    capsys.readouterr()
+    assert harness(monkeypatch, "decide", "s", "--accept", "--by", "Bo", "policy.margin=0.03") == 1
+    assert "nothing was accepted" in capsys.readouterr().err
+    assert {path: path.read_bytes() for folder in folders for path in folder.glob("*") if path.is_file()} == before
+
+
 @pytest.mark.parametrize(
     ("words", "code", "line"),
     [
         (("--accept",), 1, "--by NAME"),
         (("--accept", "--by", ""), 1, "--by NAME"),
+        (("--accept", "--by", "Ren\udce9"), 1, "in UTF-8: --by NAME"),
+        (("--accept", "--by", "Ada", "policy.limits.bytes_per_doc=.inf"), 1, "policy.limits.bytes_per_doc"),
         (("--by", "Ada"), 1, "go with --accept"),
         (("--accept", "--by", "Ada", "--supersedes", "nowhere"), 1, "no sweep nowhere"),
         (("--accept", "--by", "Ada", "policy.limits.bytes_per_doc=1"), 4, "nothing to accept"),

@@ -136,10 +136,33 @@ def test_all_broken_rows_are_found_at_once_five_shown_and_all_counted(tmp_path: 
     assert by_code["bad-grade"]["count"] == 1
 
 
-def test_a_query_that_was_left_out_is_not_reported_again_as_unknown(tmp_path: Path) -> None:
+def test_a_query_whose_row_was_left_out_is_said_to_be_perhaps_that(tmp_path: Path) -> None:
     queries = QUERIES.replace('{"_id": "q2"', '{"_id": q2')
     _, found = validated(write(tmp_path / "set", GOOD | {"queries.jsonl": queries}))
-    assert [note["code"] for note in found] == ["not-json"]
+    assert {str(note["code"]): "left out" in str(note["message"]) for note in found} == {
+        "not-json": False, "unknown-query": True,
+    }  # fmt: skip
+
+
+def test_judgements_of_unknown_queries_are_named_beside_broken_documents(tmp_path: Path) -> None:
+    files = GOOD | {"corpus.jsonl": CORPUS + "{\n", "qrels/test.tsv": QRELS + "q9\td1\t1\n"}
+    _, found = validated(write(tmp_path / "set", files))
+    (unknown,) = [note for note in found if note["code"] == "unknown-query"]
+    assert "left out" not in str(unknown["message"]) and len(found) == 2
+
+
+def test_an_id_that_differs_in_its_digits_alone_is_no_misspelling(tmp_path: Path) -> None:
+    for query, suggested in (("q3", False), ("Q2", True)):
+        files = GOOD | {"qrels/test.tsv": QRELS + f"{query}\td1\t1\n"}
+        _, (note,) = validated(write(tmp_path / query, files))
+        assert ("Did you mean q2?" in str(note["message"]) + str(note["fix"])) == suggested
+
+
+def test_judgements_without_a_header_are_read_and_it_is_said(tmp_path: Path) -> None:
+    for name, header, expected in (("without", "", 1), ("with", "query-id\tcorpus-id\tscore\n", 0)):
+        _, found = validated(write(tmp_path / name, GOOD | {"qrels/test.tsv": header + QRELS}))
+        told = [note for note in found if note["code"] == "header-missing"]
+        assert len(told) == expected and all(note["level"] == "info" for note in told)
 
 
 def test_broken_rows_in_a_zip_name_the_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

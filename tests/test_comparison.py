@@ -16,6 +16,7 @@ from harness.excerpts import Excerpt
 from harness.querywise import Comparison, best_of, compare, losses, plain, worst_of
 from harness.table import Sweep, read_sweep
 from harness.types import HarnessError, Record
+from tests.on_disk import with_ids
 from tests.small_sweep import FOUR, candidate, small_sweep
 from tests.sweeping import DOCUMENTS, QUERIES, invented, sweep, write_task
 
@@ -124,6 +125,15 @@ def test_candidates_of_different_items_or_metrics_or_without_a_common_set_are_re
         compared(by_hand([np.nan, 1, 1, 1]))
 
 
+def test_a_candidate_that_was_never_planned_is_one_line_with_its_reason() -> None:
+    lost = {"model": "broken", "retriever": "dense", "pooling": "native", "dim": "full", "quantization": "float32",
+            "index": "flat", "task": "set", "status": "failed", "reason": "no weights"}  # fmt: skip
+    two = by_hand()
+    two.manifest["unplanned"].append(lost)
+    with pytest.raises(HarnessError, match=r"^broken · native · full · float32: failed: no weights; it has no result"):
+        compare(two, {}, "id-a", "unplanned broken · native · full · float32")
+
+
 def named(sweep: Sweep, name: str) -> str:
     return chosen_by(candidates(sweep), name, "unit").id
 
@@ -137,6 +147,24 @@ def test_a_candidate_is_named_by_its_id_its_label_or_the_first_parts_of_it() -> 
         named(found, "large")
     with pytest.raises(HarnessError, match="Did you mean small"):
         named(found, "smal")
+
+
+def test_of_several_candidates_of_one_model_the_pick_is_meant_else_the_best_and_the_text_says_so(
+    tmp_path: Path,
+) -> None:
+    found = with_ids(small_sweep([*FOUR, candidate("small", "int8", 0.46, 250)]))
+    text = compare_text(found, ("large", "small"), tmp_path, as_json=False)
+    assert "A is large · mean · 768 · int8, the pick among 3 that fit 'large'" in text
+    assert "B is small · mean · 768 · int8, the best of 2 that fit 'small'" in text
+    assert "for these two alone" in text and "for these two alone. The sweep" in next(tmp_path.iterdir()).read_text()
+    plain_text = compare_text(found, ("id01", "id04"), tmp_path, as_json=False)
+    assert text.partition("\nA  ")[2] == plain_text.partition("A  ")[2] and "that fit" not in plain_text
+
+
+def test_a_name_that_fits_several_models_lists_five_and_counts_the_rest(tmp_path: Path) -> None:
+    found = small_sweep([candidate(f"team/m{n}", "int8", 0.5, n + 1) for n in range(7)])
+    with pytest.raises(HarnessError, match=r"'team' fits 7 candidates of unit; .*\(id04\); and 2 more$"):
+        compare_text(found, ("team", "id00"), tmp_path, as_json=False)
 
 
 def test_a_whole_label_is_itself_though_others_begin_with_it() -> None:
@@ -181,6 +209,7 @@ def test_the_command_compares_writes_a_page_and_gives_everything_as_json(
     write_task()
     folder = sweep("model=hashing,bm25").folder
     answer = review.compare(["bm25", "hashing", str(folder)])
+    assert "compare-bm25-vs-" in Path("reports/index.html").read_text("utf-8")
     assert "A  bm25" in answer.text and "forgot my password" in answer.text + page_of(tmp_path)
     everything = json.loads(review.compare(["bm25", "hashing", str(folder), "--json"]).text)
     one = everything["sets"][0]

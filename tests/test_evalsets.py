@@ -207,7 +207,7 @@ def test_ids_become_positions(tmp_path: Path) -> None:
     evalset = at(tmp_path, name="n", format="beir")
     assert [column.tolist() for column in evalset.qrels] == [[0, 1], [0, 1], [1, 2]]
     assert all(column.dtype == np.int32 and column.flags.c_contiguous for column in evalset.qrels)
-    assert evalset.notes == ()
+    assert [note.code for note in evalset.notes] == ["header-missing"]
     assert (evalset.name, evalset.type, evalset.weight, evalset.label_source) == ("n", "retrieval", 1.0, "unknown")
 
 
@@ -222,9 +222,9 @@ def test_a_judged_document_that_the_corpus_lacks_stays_and_is_counted(tmp_path: 
 
 
 def test_a_judgement_for_an_unknown_query_is_an_error_with_its_line(tmp_path: Path) -> None:
-    beir(tmp_path / "data", {"d1": "a"}, {"q1": "x"}, "q1\td1\t1\nq11\td1\t1\n")
+    beir(tmp_path / "data", {"d1": "a"}, {"q1": "x"}, "q1\td1\t1\nQ1\td1\t1\n")
     message = refused(tmp_path)
-    assert 'test.tsv:2 judges a document for query "q11"' in message
+    assert 'test.tsv:2 judges a document for query "Q1"' in message
     assert "Did you mean q1?" in message
 
 

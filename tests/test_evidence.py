@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.decide import BIASED, DECIDED, decide
+from harness.decide import BIASED, DECIDED, INSUFFICIENT, decide
 from harness.evidence import WITHIN
 from harness.policy import read_policy
 from tests.sweeping import invented
@@ -45,6 +45,7 @@ def test_a_candidate_whose_holes_alone_put_it_out_makes_the_decision_refuse() ->
     dense, words = "dense · native · full · float32", "words · native · full · float32"
     assert found["holes"] == {
         "as_scored": words, "condensed": dense, "low": 0.45, "high": 1.0, "low_label": dense, "high_label": words,
+        "same": False,
     }  # fmt: skip
     assert "harness pool" in found["sentence"] and "45 %" in found["sentence"]
     assert "lower bound" in found["caveats"][0]
@@ -72,6 +73,34 @@ def test_of_labels_declared_to_come_from_one_engine_a_twentieth_fewer_judged_is_
     """Cranfield cut to what BM25 found: 0.35 of ten judged against 0.26."""
     judged = {"words": 0.35, "dense": 0.26}
     assert decided(judged, judged, ALIKE, source)["status"] == status
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_holes_say_whether_the_pick_depends_on_them(same: bool) -> None:
+    """small is picked; odd is cheaper, open and judged less. Over judged documents alone it is open too, or as good."""
+    noise = GENERATOR.normal(0, 0.3, 200)
+    noisy = WORDS - 0.02 + noise - noise.mean()
+    scores = {"large": {"a": WORDS}, "small": {"a": WORDS - 0.001}, "odd": {"a": noisy}}
+    judged = {"large": 0.9, "small": 0.9, "odd": 0.7}
+    sweep = invented(scores, {"large": 1000, "small": 100, "odd": 10}, judged=judged)
+    condensed = {"large": WORDS + 0.01, "small": WORDS + 0.01, "odd": noisy if same else WORDS + 0.01}
+    for name, values in condensed.items():
+        sweep.records[f"{name}-a"].arrays["ndcg_condensed_at_10"] = values  # type: ignore[index]
+    found = decide(sweep, read_policy({"draws": 400}))
+    assert (found["status"], found["holes"]["same"]) == (BIASED, same)
+    assert found["holes"]["condensed"].split(" ")[0] == ("small" if same else "odd")
+
+
+@pytest.mark.parametrize("reference", ["best", "any", "good"])
+def test_few_items_show_nothing_even_where_the_best_is_the_cheapest(reference: str) -> None:
+    scores = {"good": {"a": WORDS[:29]}, "poor": {"a": WORDS[:29] - 0.3}}
+    policy = read_policy({"draws": 400, "reference": reference})
+    found = decide(invented(scores, {"good": 10, "poor": 1000}), policy)
+    assert (found["status"], found["pick"], found["too_small"]) == (INSUFFICIENT, None, ["a"])
+    enough = {name: {"a": WORDS[:30] - 0.3 * (name == "poor")} for name in scores}
+    assert decide(invented(enough, {"good": 10, "poor": 1000}), policy)["pick"] == "id-good"
+    alone = decide(invented({"good": scores["good"]}, {"good": 10}), policy)
+    assert (alone["status"], alone["pick"]) == (DECIDED, "id-good"), "there is nothing to compare it with"
 
 
 def test_what_the_data_doctor_found_counts_where_the_manifest_is_silent() -> None:

@@ -6,9 +6,12 @@ import re
 from typing import Any
 
 import numpy as np
+import pytest
 
-from harness.decide import decide
+from harness.decide import BIASED, INSUFFICIENT, decide
+from harness.flips import _stated
 from harness.policy import read_policy
+from harness.table import Sweep
 from tests.sweeping import invented
 
 GENERATOR = np.random.default_rng(4)
@@ -70,6 +73,140 @@ def test_a_limit_under_what_the_pick_needs_gives_the_next_or_nothing() -> None:
     three = {"large": {"a": GOOD}, "small": {"a": NEAR}, "weak": {"a": GOOD - 0.2}}
     next_one = decided({}, three, COSTS | {"weak": 10.0})
     assert rows(next_one)["limit under 100 bytes per document"] == ("weak", True)
+
+
+# What a row says holds --------------------------------------------------------------------------------------------
+
+_LIMITS = {
+    "query p95 limit": "query_p95_ms", "bytes per document": "bytes_per_doc", "index limit": "index_bytes",
+    "tokens": "max_tokens",
+}  # fmt: skip
+
+
+def assumed(condition: str, policy: dict[str, Any]) -> dict[str, Any] | None:
+    """The policy under which a row's outcome is seen, at the very value that the row names; None for other rows."""
+    if found := re.match(r"margin (above )?([\d.]+)", condition):
+        return policy | {"margin": float(found[2])}
+    if not (found := re.search(r"(under|of|at least) ([\d.]+) ", condition)):
+        return None
+    key = next(key for words, key in _LIMITS.items() if words in condition)
+    value = float(found[2]) * (1 - 1e-9 if found[1] == "under" else 1)
+    return policy | {"limits": policy.get("limits", {}) | {key: value}}
+
+
+def said_and_seen(sweep: Sweep, policy: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Of each row with a value: the row, what it says, and what is decided then."""
+    policy = {"draws": 400} | policy
+    found, told = decide(sweep, read_policy(policy)), []
+    for row in found["changes"]:
+        if changed := assumed(row["if"], policy):
+            then = decide(sweep, read_policy(changed))
+            labels = {c["id"]: c["label"] for c in then["candidates"]}
+            seen = then["status"] if then["pick"] is None else labels[then["pick"]]
+            told.append((row["if"], row["then"], "(same)" if then["pick"] == found["pick"] else seen))
+    return told
+
+
+def several(seed: int, queries: int = 80) -> Sweep:
+    """Six candidates on two sets, one guarded, timed in three noisy repeats, some with fewer judged documents."""
+    generator = np.random.default_rng(seed)
+    hard = generator.uniform(0.2, 0.8, (2, queries))
+    names = [f"m{i}" for i in range(6)]
+    scores = {
+        name: {
+            task: hard[k] + generator.normal(generator.uniform(-0.06, 0.02), generator.uniform(0.01, 0.06), queries)
+            for k, task in enumerate("ab")
+        }
+        for name in names
+    }
+    costs = {name: float(generator.uniform(100, 105)) for name in names}
+    pace = {name: generator.choice([0.008, 0.01]) * generator.uniform(0.99, 1.01, (3, 1)) for name in names}
+    timed = {name: seconds * np.ones((3, 20)) for name, seconds in pace.items()}
+    judged = {name: 0.75 if name == "m0" and seed % 2 else 0.9 for name in names}
+    return invented(scores, costs, seconds=timed, judged=judged, about={"b": {"guard": True}})
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("policy", [{}, {"margin": 0.04, "limits": {"query_p95_ms": 9, "bytes_per_doc": 103.5}}])
+def test_at_the_value_that_a_row_names_the_decision_is_what_the_row_says(seed: int, policy: dict[str, Any]) -> None:
+    for condition, said, seen in said_and_seen(several(seed), policy):
+        assert said == seen, condition
+
+
+def test_those_rows_flip_picks_and_refusals_of_both_kinds_and_name_margins_and_limits() -> None:
+    """Or the test above shows nothing."""
+    rows = [row for seed in range(12) for row in said_and_seen(several(seed), {})]
+    outcomes = {said.split(" ")[0] for _, said, _ in rows}
+    assert {"insufficient", "labels", "nothing", "m0", "m5"} < outcomes
+    words = " ".join(condition for condition, _, _ in rows)
+    assert all(part in words for part in ("margin above", "or less", "p95 limit under", "bytes per document"))
+
+
+def test_a_pick_that_only_the_guard_holds_back_is_named_at_the_margin_where_the_guard_lets_it_pass() -> None:
+    """cheap is 0.03 ahead on a and 0.05 behind on b, which is guarded: over both it is proven, on b not."""
+    turns = np.where(np.arange(200) % 2, 0.01, -0.01)
+    scores = {
+        "dear": {"a": GOOD[:200], "b": GOOD[:200]},
+        "cheap": {"a": GOOD[:200] + 0.03, "b": GOOD[:200] - 0.05 + turns},
+    }
+    sweep = invented(scores, {"dear": 1000, "cheap": 100}, about={"b": {"guard": True}})
+    wider = [row for row in decide(sweep, read_policy({"draws": 400}))["changes"] if "margin above" in row["if"]]
+    first, last = (float(row["if"].split(" ")[2]) for row in wider)
+    assert 0.024 < first <= 0.025 < last < 0.027, "0.05 / 2 less and more some standard errors"
+    assert wider[0]["then"] == INSUFFICIENT, "it is no longer ruled out"
+    assert wider[1]["then"].startswith("cheap") and wider[1]["difference"] == pytest.approx(-0.01)
+
+
+def test_without_the_pick_the_rest_may_prove_nothing_and_the_row_says_so() -> None:
+    """Under 20 ms there are large and noisy, which is neither proven close nor ruled out."""
+    noise = GENERATOR.normal(0, 0.3, 300)
+    noisy = GOOD - 0.01 + noise - noise.mean()
+    scores = {"large": {"a": GOOD}, "small": {"a": NEAR}, "noisy": {"a": noisy}}
+    timed = {name: np.full((3, 20), ms / 1000) for name, ms in (("large", 5), ("small", 20), ("noisy", 5))}
+    found = decided({}, scores, COSTS | {"noisy": 500.0}, seconds=timed)
+    assert found["pick"] == "id-small"
+    (row,) = [row for row in found["changes"] if "p95" in row["if"]]
+    assert (row["then"], row["changes"], row["difference"]) == (INSUFFICIENT, True, None)
+    assert decided({"query_p95_ms": 19}, scores, COSTS | {"noisy": 500.0}, seconds=timed)["status"] == INSUFFICIENT
+
+
+def test_a_row_names_no_pick_where_the_labels_of_what_is_left_favour_one_engine() -> None:
+    """The next two are alike, and one has far fewer judged documents."""
+    scores = {"large": {"a": NEAR}, "words": {"a": NEAR}, "small": {"a": NEAR}}
+    about = {"judged": {"large": 0.9, "words": 0.7, "small": 0.8}}
+    found = decided({}, scores, {"large": 1000.0, "words": 500.0, "small": 100.0}, **about)
+    assert found["status"] == BIASED, "all three are finalists"
+    apart = {"large": {"a": GOOD}, "words": {"a": GOOD - 0.1}, "small": {"a": NEAR}}
+    found = decided({}, apart, {"large": 1000.0, "words": 500.0, "small": 100.0}, **about)
+    (row,) = [row for row in found["changes"] if "margin above" in row["if"]]
+    assert (row["if"].split(" ")[2][:3], row["then"]) == ("0.1", BIASED), "words is then no longer ruled out"
+
+
+def test_a_latency_limit_goes_below_all_that_measured_the_same_as_the_pick() -> None:
+    """Three variants of one model differ by 0.002 %, far inside what three repeats of them do."""
+    slow = np.asarray([1.0, 1.02, 0.98])[:, None] * np.ones((3, 20))
+    timed = {"int8": slow, "float": slow * 0.99998, "half": slow * 0.99999, "static": np.full((3, 20), 0.0002)}
+    scores = {"int8": {"a": NEAR}, "float": {"a": GOOD}, "half": {"a": NEAR}, "static": {"a": GOOD - 0.2}}
+    costs = {"int8": 100.0, "float": 400.0, "half": 200.0, "static": 50.0}
+    found = decided({}, scores, costs, seconds=timed)
+    assert found["pick"] == "id-int8"
+    (row,) = [row for row in found["changes"] if "p95" in row["if"]]
+    assert row["then"].startswith("static") and row["difference"] == pytest.approx((GOOD - 0.2).mean() - NEAR.mean())
+    eased = decided({"query_p95_ms": 10}, scores, costs, seconds=timed)
+    assert eased["pick"] == "id-static"
+    (row,) = [row for row in eased["changes"] if "p95 limit of" in row["if"]]
+    assert row["then"].startswith("int8"), "the first that passes is float, by less than can be measured"
+
+
+@pytest.mark.parametrize(("value", "up", "places", "expected"), [
+    (0.16612, True, 3, "0.167"), (0.16612, False, 3, "0.166"), (0.03, True, 3, "0.03"), (1136.0002, False, 0, "1136"),
+    (12345.6, True, -1, "12350"), (0.00004, False, 3, "0.00004"), (100.0, False, 1, "100"),
+])  # fmt: skip
+def test_a_value_is_rounded_to_the_side_on_which_its_row_holds(
+    value: float, up: bool, places: int, expected: str
+) -> None:
+    holds = (lambda x: x >= value) if up else (lambda x: 0 < x <= value)
+    assert _stated(value, up, places, holds) == expected
 
 
 def test_holes_left_out_are_a_row_where_they_change_scores_and_the_row_says_what_is_picked() -> None:

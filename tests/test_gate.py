@@ -75,9 +75,24 @@ def test_the_items_needed_are_those_of_the_power_formula() -> None:
     assert check.needed == pytest.approx((2.4865 * 0.1 / 0.01) ** 2, rel=0.15), "the gap to the margin is 0.01"
 
 
+@pytest.mark.parametrize("off", [0.0, 1e-18, -1e-12, 1e-5])
+def test_a_difference_at_the_margin_is_settled_by_no_number_of_items(off: float) -> None:
+    """Of 100 items, 1e-5 is a thousandth of a standard error."""
+    check = checks([paired(-0.02 + off, 0.1)], Policy())[0]
+    assert (check.outcome, check.needed, check.at_margin) == ("open", 0, True)
+    assert checks([paired(-0.019, 0.1)], Policy())[0].needed == pytest.approx((2.4865 * 0.1 / 0.001) ** 2, rel=0.02)
+
+
+def test_equal_scores_are_bounded_by_the_item_that_was_not_seen() -> None:
+    check = checks([PairedSet("a", np.full(50, 0.5), np.full(50, 0.5), 1.0, False, 1.0, 50)], Policy())[0]
+    assert check.lower == pytest.approx(-1.645 * 0.1 / np.sqrt(50 * 49), rel=1e-3)
+    assert check.shown
+
+
 def test_fewer_than_thirty_items_show_nothing_however_good_they_look() -> None:
     check = checks([paired(0.2, 0.001, items=29)], Policy())[0]
     assert (check.outcome, check.needed, check.interval) == ("open", 0, (-1.0, 1.0))
+    assert not check.at_margin
     one = checks([PairedSet("a", np.ones(1), np.ones(1), 1.0, False, 1.0, 1)], Policy())[0]
     assert one.outcome == "open"
 
@@ -109,6 +124,7 @@ def test_a_model_that_is_worse_by_more_than_the_margin_is_a_regression_with_exit
     )
     assert "on helpdesk, 60 queries: nDCG@10 0.500 (baseline 0.600), difference −0.1000" in text
     assert "shown to lose more than 0.02" in text and "\n" not in text
+    assert "bounds are for these two alone" in text
 
 
 def test_what_is_shown_neither_way_is_exit_4_with_the_queries_it_takes() -> None:
@@ -163,7 +179,7 @@ def test_speeds_are_compared_on_like_machines_alone() -> None:
         keep(found, Path("results") / name, policy=NODE)
     text, code = gated("base", "next", as_json=False)
     assert code == 0 and "query p95 is 1.2 times the baseline's (12.0 ms, baseline 10.0 ms; rounds lie" in text
-    assert "indexing rate is 1 times the baseline's (100 documents/s, baseline 100 documents/s)" in text
+    assert "indexing rate is 1 times the baseline's (100 documents/s, baseline 100 documents/s" in text
     text, code = gated("base", "far", as_json=False)
     assert code == 0 and "Speed was not compared: the machines differ (Test CPU, 4 cores" in text
     keep(with_ids(small_sweep()), Path("results/mute"), policy=NODE)
@@ -190,6 +206,16 @@ def test_eval_sets_are_matched_by_content_and_the_rest_is_said() -> None:
     keep(new, new.folder, policy=NODE)
     with pytest.raises(HarnessError, match="no eval set with the same content"):
         gated("base", "next")
+
+
+def test_where_one_side_has_the_judged_copy_the_other_is_to_run_on_it_too() -> None:
+    swept("base", tasks=("faq",))
+    sweep = swept("next", tasks=("faq-judged",))
+    sweep.manifest["evalsets"]["faq-judged"]["sha256"] = "other"
+    keep(sweep, sweep.folder, policy=NODE)
+    for names in (("base", "next"), ("next", "base")):
+        with pytest.raises(HarnessError, match=r"run base on it too \(harness run \.\.\. task=faq-judged"):
+            gated(*names)
 
 
 def test_a_set_that_was_renamed_is_still_the_same_set() -> None:
@@ -246,13 +272,13 @@ def test_the_accepted_pick_comes_before_the_decided_one_and_a_name_before_both()
     several = swept("several", OLD, candidate("old", "int8", 0.598, 750))
     swept("next")
     assert gated("several", "next")[0]["baseline"]["label"] == "old · mean · 768 · int8", "decided"
-    entry = acceptance.Acceptance("x", "Ada", "2026-04-01", "decided", "id00", "old float", "", "")
-    (several.folder / "accepted.json").write_text(json.dumps({"accepted": [entry._asdict()]}))
+    entry = acceptance.Acceptance("x", "Ada", "2026-04-01", "decided", "id00", "old float", "p", "")
+    (several.folder / "accepted.json").write_text(json.dumps({"schema": 1, "accepted": [entry._asdict()]}))
     assert gated("several", "next")[0]["baseline"]["label"] == "old · mean · 768 · float32", "accepted"
     for name in ("id01", "old · mean · 768 · int8", "old/mean/768/int8"):
         assert gated(f"several:{name}", "next")[0]["baseline"]["id"] == "id01"
     gone = entry._replace(pick="gone", label="the old one")
-    (several.folder / "accepted.json").write_text(json.dumps({"accepted": [gone._asdict()]}))
+    (several.folder / "accepted.json").write_text(json.dumps({"schema": 1, "accepted": [gone._asdict()]}))
     with pytest.raises(HarnessError, match="accepted pick of several, the old one, is no longer in the sweep"):
         gated("several", "next")
 
@@ -297,3 +323,10 @@ def test_hostile_names_are_text_in_the_paragraph() -> None:
     text, code = gated("base", "next", as_json=False)
     assert code == 0 and len(text) < 2000
     assert not set(text) & {"\x1b", "\n"} and "\\<script" in text and "\\[a\\]" in text
+
+
+def test_a_weight_of_a_set_that_the_sweep_has_not_is_refused() -> None:
+    swept("a", OLD)
+    swept("b", NEW)
+    with pytest.raises(HarnessError, match="policy.weights has no eval set 'helpdsk' in this sweep. Did you mean"):
+        gated("a", "b", words=("policy.weights={helpdsk: 2}",))

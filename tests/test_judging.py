@@ -16,13 +16,14 @@ import pandas as pd
 import pytest
 import yaml
 
+from harness import judging
 from harness.evalsets import load_task
 from harness.judging import Asked, labels_text, pool_text
 from harness.relabelled import with_grades, write_copy
 from harness.review import labels, pool
 from harness.sheet import Graded, Sheet, read_sheet, sheet_bytes
 from harness.table import Sweep
-from harness.types import EvalSet, HarnessError
+from harness.types import EvalSet, HarnessError, Qrels
 from harness.unjudged import Pair, Pool, Ranked, in_question, in_reading_order, needed, unjudged
 from tests.material import evalset
 from tests.sweeping import DOCUMENTS, QRELS, QUERIES, invented, sweep, write_task
@@ -182,11 +183,19 @@ def test_pool_writes_a_sheet_without_source_and_says_what_comes_next() -> None:
     assert "1 query without a relevant document" in text, "q4 has no rank in these records"
     assert text.endswith("then  harness labels pool.csv tiny") and "from 0 (not relevant) to 2" in text
     rows = rows_of("pool.csv")
-    assert list(rows[0]) == ["query", "document", "grade", "note", "query_id", "document_id", "pair"]
+    assert list(rows[0]) == ["query", "document", "grade", "note", "query_id", "document_id", "pair", "of"]
     assert {(r["query"], r["document"]) for r in rows} == {
         (QUERIES[r["query_id"]], DOCUMENTS[r["document_id"]]) for r in rows
     }
     assert {r["grade"] + r["note"] for r in rows} == {""}
+
+
+def test_a_large_pool_says_where_to_begin_and_how_to_get_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_task()
+    assert "--most" not in pool_text(swept(), Asked(depth=3), Path("small.csv"))
+    monkeypatch.setattr("harness.judging._MANY", 7)
+    text = pool_text(swept(), Asked(depth=3), Path("large.csv"))
+    assert "Begin at the top" in text and "8 pairs are many: --most 200 -o FILE" in text
 
 
 def test_the_same_records_give_the_same_sheet_whatever_the_order_of_candidates() -> None:
@@ -274,9 +283,9 @@ def all_pairs(chosen: EvalSet) -> list[tuple[int, int]]:
 
 def test_hostile_ids_and_texts_come_back_through_pandas_and_no_cell_runs() -> None:
     chosen = hostile()
-    Path("sheet.csv").write_bytes(sheet_bytes(chosen, all_pairs(chosen)))
+    Path("sheet.csv").write_bytes(sheet_bytes(chosen, all_pairs(chosen), 196))
     frame = pd.read_csv("sheet.csv", dtype=str, keep_default_na=False)
-    assert list(frame.columns) == ["query", "document", "grade", "note", "query_id", "document_id", "pair"]
+    assert list(frame.columns) == ["query", "document", "grade", "note", "query_id", "document_id", "pair", "of"]
     assert not frame.map(lambda cell: cell.startswith(("=", "+", "-", "@", "\t", "\n"))).to_numpy().any()
     assert not frame.map(lambda cell: any(c in cell for c in "\r\x1b\x00")).to_numpy().any()
     assert frame.document.str.len().max() <= 4000 + len(" [...]")
@@ -291,7 +300,7 @@ def test_hostile_ids_and_texts_come_back_through_pandas_and_no_cell_runs() -> No
 
 def test_ids_are_known_again_where_a_spreadsheet_took_the_quote_off() -> None:
     chosen = hostile()
-    Path("sheet.csv").write_bytes(sheet_bytes(chosen, [(6, 0)]))
+    Path("sheet.csv").write_bytes(sheet_bytes(chosen, [(6, 0)], 1))
     (row,) = rows_of("sheet.csv")
     assert (row["query_id"], row["document_id"]) == ("''=001", "'=1+1")
     (row["document_id"], row["grade"]) = ("=1+1", "2")
@@ -301,11 +310,11 @@ def test_ids_are_known_again_where_a_spreadsheet_took_the_quote_off() -> None:
 
 def test_an_id_with_a_control_character_is_refused() -> None:
     with pytest.raises(HarnessError, match="has a control character"):
-        sheet_bytes(evalset({"a\tb": "x"}, {"q": "x"}, {"q": {"a\tb": 1}}), [(0, 0)])
+        sheet_bytes(evalset({"a\tb": "x"}, {"q": "x"}, {"q": {"a\tb": 1}}), [(0, 0)], 1)
 
 
 def sheet_of(chosen: EvalSet) -> list[dict[str, str]]:
-    Path("sheet.csv").write_bytes(sheet_bytes(chosen, [(0, 1), (0, 2), (1, 2)]))
+    Path("sheet.csv").write_bytes(sheet_bytes(chosen, [(0, 1), (0, 2), (1, 2)], 3))
     return rows_of("sheet.csv")
 
 
@@ -313,7 +322,7 @@ def test_a_partly_filled_sheet_counts_what_is_empty_and_spreadsheets_may_write_o
     chosen = small()
     path = filled(sheet_of(chosen), {("q1", "d2"): " 1.0 ", ("q2", "d3"): "0"})
     path.write_text(path.read_text() + ",,,,,,\n\n")
-    assert read_sheet(path, chosen) == Sheet((Graded("filled.csv:2", 0, 1, 1), Graded("filled.csv:4", 1, 2, 0)), 1)
+    assert read_sheet(path, chosen) == Sheet((Graded("filled.csv:2", 0, 1, 1), Graded("filled.csv:4", 1, 2, 0)), 1, 3)
 
 
 @pytest.mark.parametrize(
@@ -333,6 +342,7 @@ def test_a_partly_filled_sheet_counts_what_is_empty_and_spreadsheets_may_write_o
         ("grade", "1,0", "has the grade '1,0'"),
         ("grade", "nan", "has the grade 'nan'"),
         ("grade", "yes", "has the grade 'yes'"),
+        ("of", "all", "^filled.csv:2: of='all': expected the whole number"),
     ],
 )
 def test_a_changed_row_or_a_grade_off_the_scale_is_a_line_with_its_place(column: str, value: str, line: str) -> None:
@@ -392,7 +402,8 @@ def test_labels_writes_a_task_of_its_own_with_old_and_new_judgements() -> None:
     given = {"weight": 2, "guard": True, "languages": ["en"], "label_source": "bm25-top10", "public": "SciFact"}
     more = {"instruction": "Find it", "prompts": {"query": "q: "}}
     text = judged({("q2", "d6"): "2", ("q1", "d4"): "0"}, **given, **more)
-    assert text.startswith("tasks/tiny-judged: 2 judgements added (1 relevant) to 5; 6 rows without a grade left out")
+    assert text.startswith("tasks/tiny-judged: 2 judgements added (1 relevant) to 5\n")
+    assert "! 6 of 8 pairs of the pool have no grade" in text and "so label_source stays bm25-top10" in text
     assert "not with those on tiny" in text and "harness run -m model=... task=tiny-judged" in text
     before, after = (load_task(name, [Path("tasks")]) for name in ("tiny", "tiny-judged"))
     assert (after.documents, after.queries) == (before.documents, before.queries)
@@ -404,6 +415,59 @@ def test_labels_writes_a_task_of_its_own_with_old_and_new_judgements() -> None:
     assert (after.languages, after.exclude_self, after.public) == (("en",), False, "")
     assert (after.instruction, after.prompts) == ("Find it", {"query": "q: "})
     assert yaml.safe_load(Path("tasks/tiny-judged/task.yaml").read_text())["path"] == "."
+
+
+def test_a_sheet_that_is_graded_whole_says_nothing_of_empty_rows_and_is_a_human_pool() -> None:
+    write_task(label_source="bm25-top10")
+    pool_text(swept(), Asked(depth=3), Path("pool.csv"))
+    rows = rows_of("pool.csv")
+    sheet = filled(rows, {(row["query_id"], row["document_id"]): "0" for row in rows})
+    assert "no grade" not in labels_text(sheet, "tiny", None, None, Path("results"))
+    assert load_task("tiny-judged", [Path("tasks")]).label_source == "human-pool"
+
+
+@pytest.mark.parametrize(
+    ("most", "kept", "without", "line"),
+    [
+        (3, 8, "", "! 5 of 8 pairs of the pool have no grade"),
+        (None, 3, "", "! 5 of 8 pairs of the pool have no grade"),
+        (None, 8, "of", "! the sheet lost its column of"),
+    ],
+    ids=["the most decisive alone", "rows deleted", "column deleted"],
+)
+def test_a_few_pairs_of_a_pool_never_make_the_set_a_human_pool(
+    most: int | None, kept: int, without: str, line: str
+) -> None:
+    write_task(label_source="bm25-top10")
+    pool_text(swept(), Asked(None, 3, most), Path("pool.csv"))
+    rows = [{k: v for k, v in row.items() if k != without} for row in rows_of("pool.csv")[:kept]]
+    sheet = filled(rows, {(row["query_id"], row["document_id"]): "1" for row in rows})
+    text = labels_text(sheet, "tiny", None, None, Path("results"))
+    assert line in text and "so label_source stays bm25-top10" in text
+    assert load_task("tiny-judged", [Path("tasks")]).label_source == "bm25-top10"
+
+
+def test_the_sheet_of_another_set_is_asked_about_and_no_row_is_blamed() -> None:
+    rows = sheet_of(small())
+    other = evalset({f"x{d}": t for d, t in DOCUMENTS.items()}, QUERIES, {"q1": {"xd1": 2}})
+    with pytest.raises(HarnessError, match=r"^filled.csv: 3 of 3 rows .* made lacks: is this the sheet of another set"):
+        read_sheet(filled(rows, {("q1", "d2"): "1"}), other)
+
+
+def test_the_judged_share_is_of_queries_with_a_relevant_document_as_in_the_records() -> None:
+    grades = {"q1": {"d1": 2, "d5": 1}, "q2": {"d2": 1}, "q3": {"d3": 1}}
+    chosen = evalset(DOCUMENTS, QUERIES, grades)  # q4 has no relevant document
+    scored = judging._share(ranked(A), chosen, chosen.qrels)
+    assert scored == pytest.approx(np.mean([known(q, A[q]) for q in A]))
+    assert judging._share(ranked(A | {"q4": ["d1", "d2", "d3"]}), chosen, chosen.qrels) == scored
+    row = zip(chosen.qrels, (3, 0, 1), strict=True)  # d1 is relevant to q4
+    more = Qrels(*(np.append(column, value).astype(np.int32) for column, value in row))
+    every = [*(known(q, A[q]) for q in A), 1 / 3]
+    assert judging._share(ranked(A | {"q4": ["d1", "d2", "d3"]}), chosen, more) == pytest.approx(np.mean(every))
+
+
+def known(query: str, found: Sequence[str]) -> float:
+    return sum((query, d) in {(q, d) for q, d, _ in QRELS} for d in found) / len(found)
 
 
 def test_a_folder_that_holds_something_is_never_written_into() -> None:

@@ -16,7 +16,7 @@ from harness.acceptance import accept, with_state
 from harness.decide import decide
 from harness.overview import Line, overview, write_overview
 from harness.policy import read_policy
-from harness.store import write_json
+from harness.store import read_json, write_json
 from harness.table import Sweep, read_sweep
 from tests.on_disk import keep
 from tests.small_sweep import FOUR, small_sweep
@@ -125,6 +125,7 @@ def test_a_report_whose_sweep_is_elsewhere_and_one_that_is_old_say_so() -> None:
         ("results/s/sweep.json", "[1]", "damaged"),
         ("results/s/sweep.json", None, "damaged: sweep.json is missing"),
         ("results/s/accepted.json", "x", "damaged: accepted.json cannot be read"),
+        ("results/s/accepted.json", '{"schema": 1, "accepted": {}}', "damaged: accepted.json cannot be read"),
         ("reports/s/decision.json", "\x00", "its decision.json cannot be read: harness report s"),
         ("reports/s/decision.json", '{"candidates": 3}', "its decision.json cannot be read"),
     ],
@@ -137,6 +138,31 @@ def test_a_damaged_sweep_or_report_has_a_line_that_says_so(file: str, text: str 
     assert note in lines()["s"].note and "/" not in lines()["s"].note
     reported("good")
     assert note.replace("'", "&#39;") in written()
+
+
+@pytest.mark.parametrize("supersedes", [3, None])
+def test_acceptances_of_another_kind_are_one_sweeps_damage_and_the_others_keep_their_lines(supersedes: Any) -> None:
+    reported("bad")
+    reported("good")
+    accepted("bad", "Ada")
+    accepted("good", "Bo")
+    held = read_json(RESULTS / "bad" / "accepted.json")
+    held["accepted"][0]["supersedes"] = supersedes
+    write_json(RESULTS / "bad" / "accepted.json", held)
+    assert "damaged: accepted.json cannot be read (acceptance 1: supersedes=" in lines()["bad"].note
+    assert (lines()["good"].note, lines()["good"].state[:14]) == ("", "accepted by Bo")
+
+
+def test_signed_records_and_comparisons_are_linked_and_nothing_else_that_lies_there() -> None:
+    reported("a b")
+    files = ("decision-0123456789ab.md", "compare-x-vs-y.html", "decision-draft.md", "notes.html")
+    for file in files:
+        (REPORTS / "a b" / file).touch()
+    found = lines()["a b"]
+    assert found.signed == ((files[0], f"./a%20b/{files[0]}"),)
+    assert found.compared == (("x-vs-y", f"./a%20b/{files[1]}"),)
+    links = [attrs.get("href") for tag, attrs in Elements(written()).tags if tag == "a"]
+    assert [f"./a%20b/{file}" in links for file in files] == [True, True, False, False]
 
 
 def test_nothing_at_all_is_a_page_that_says_how_to_begin() -> None:

@@ -40,6 +40,20 @@ def test_an_empty_policy_has_the_defaults() -> None:
         ({"limits": {"languages": 3}}, "policy.limits.languages"),
         ({"limits": {"licences": [1]}}, "policy.limits.licences"),
         ({"limits": 5}, "policy.limits"),
+        ({"limits": {"query_p95_ms": float("inf")}}, "policy.limits.query_p95_ms=inf"),
+        ({"limits": {"index_bytes": 10**400}}, "policy.limits.index_bytes=1000"),
+        ({"limits": {"licences": []}}, "policy.limits.licences=[]: expected a list of names"),
+        ({"name": 3}, "policy.name=3: expected text"),
+        ({"name": None}, "policy.name=None"),
+        ({"margin": 1e-320}, "policy.margin=1e-320: expected a number of at least 1e-06"),
+        ({"margin": float("inf")}, "policy.margin=inf"),
+        ({"draws": 100_001}, "at most 100,000"),
+        ({"confidence": 0.9999999999}, "expected at most 0.9995 with 2000 draws"),
+        ({"confidence": 0.999, "draws": 200}, "expected at most 0.995 with 200 draws"),
+        ({"weights": {"a": 1e308}}, "at most 1,000,000,000"),
+        ({"category_weights": {"sts": float("inf")}}, "policy.category_weights.sts=inf"),
+        ({"prices": {"machine_per_hour": 1e308}}, "policy.prices.machine_per_hour=1e+308: expected"),
+        ({"prices": {"per_million_tokens": {"m": 2e9}}}, "policy.prices.per_million_tokens.m=2000000000.0"),
         ({"order": ["bytes"]}, "Did you mean index_bytes or bytes_per_doc"),
         ({"order": []}, "policy.order is empty"),
         ({"order": 7}, "policy.order"),
@@ -71,6 +85,11 @@ def test_an_empty_policy_has_the_defaults() -> None:
 )
 def test_a_wrong_policy_is_one_line(node: dict[str, Any], said: str) -> None:
     assert said in refused(**node)
+
+
+def test_the_bounds_themselves_are_taken() -> None:
+    found = read_policy({"margin": 1e-6, "draws": 100_000, "confidence": 0.99999, "weights": {"a": 1e9}})
+    assert (found.margin, found.draws, found.confidence, found.weights["a"]) == (1e-6, 100_000, 0.99999, 1e9)
 
 
 def test_one_name_is_a_list_of_one() -> None:

@@ -125,6 +125,9 @@ def test_the_front_matter_says_who_accepted_when_and_what_it_replaces() -> None:
     assert (str(found["date"]), str(found["review-by"])) == ("2026-08-31", "2027-02-28")
     assert found["supersedes"] == "123456789012", "an id of digits stays text"
     assert "Accepted by Ada and B" in text and "It replaces 123456789012." in text
+    old = {"label": "*old*", "by": "Bo", "date": "2026-01-31"}
+    told = render_record(values(sweep, **signed, replaces=old), sweep.manifest)
+    assert "It replaces \\*old\\*, accepted by Bo on 2026-01-31, record 123456789012." in told
     gone = values(sweep, **signed, superseded_by="abcdefabcdef") | {"state": "superseded"}
     assert front(render_record(gone, sweep.manifest))["status"] == "superseded by abcdefabcdef"
 

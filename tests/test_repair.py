@@ -125,6 +125,28 @@ def test_what_is_ambiguous_is_left_to_people_with_every_place(tmp_path: Path) ->
     assert not (tmp_path / "clean").exists()
 
 
+@pytest.mark.parametrize(("corpus", "qrels", "said"), [
+    ([text("a", "A")], ["q,a,1"], r"column-count \(1\) at .*test.tsv:1\. The first: .*has 1 columns, expected 3"),
+    ([text("a", "A")], ["q a 1"], r"has 3 columns by spaces, expected 3 .* separated by TAB"),
+    ([text("a", "A")], ["q\ta\tyes"], r"bad-grade \(1\).*the grade 'yes'"),
+    (['{"_id": 1.0, "text": "A"}'], ["q\t1.0\t1"], r"bad-id \(1\).*the id 1\.0"),
+    (["[" + text("a", "A") + "]"], ["q\ta\t1"], r"not-json \(1\).*JSON list"),
+])  # fmt: skip
+def test_where_every_row_is_broken_that_is_the_reason_and_not_an_empty_file(
+    tmp_path: Path, corpus: list[str], qrels: list[str], said: str
+) -> None:
+    source = write(tmp_path / "set", corpus, [text("q", "Q")], qrels)
+    with pytest.raises(HarnessError, match=f"mend by hand first, nothing was written: .*{said}") as caught:
+        repair(str(source), "", [], tmp_path / "clean")
+    assert "is empty" not in str(caught.value) and not (tmp_path / "clean").exists()
+
+
+def test_half_a_surrogate_pair_is_called_by_its_name(tmp_path: Path) -> None:
+    corpus = [text("a", "A\ud800"), text("b", "B")]
+    source = write(tmp_path / "set", corpus, [text("q", "Q")], ["q\ta\t1"])
+    assert "halves of surrogate pairs" in repair(str(source), "", [], tmp_path / "clean")
+
+
 def test_a_clean_set_is_not_copied(tmp_path: Path) -> None:
     source = write(tmp_path / "set", [text("a", "A"), text("b", "B")], [text("q", "Q")], ["q\ta\t1"])
     assert "nothing was written" in repair(str(source), "", [], tmp_path / "clean")

@@ -11,6 +11,7 @@ import pytest
 
 from harness.candidates import candidates
 from harness.decide import DECIDED, INSUFFICIENT, decide
+from harness.evidence import Evidence
 from harness.plan import Plan, check_reference
 from harness.policy import Policy, read_policy
 from harness.ruling import Draws, Field, drawn_for, field_of, rule, ruled, worst
@@ -138,15 +139,19 @@ def test_a_pick_that_beats_all_loses_nothing_and_one_alone_or_few_items_say_noth
     few = {name: {"a": row["a"][:20]} for name, row in CLOSE.items()}
     assert decided(few, "any")["status"] == INSUFFICIENT
     cheapest = {"large": {"a": few["large"]["a"] - 0.3}, "small": few["small"]}
-    assert (decided(cheapest, "best")["pick"], decided(cheapest, "best")["shortfall"]) == ("id-small", {})
+    found = decided(cheapest, "best")
+    assert (found["status"], found["shortfall"]) == (INSUFFICIENT, {}), "though the best observed is the cheapest too"
 
 
 def test_under_any_bounds_say_at_which_margin_nothing_is_proven() -> None:
     found = decided(CLEAR, "any")
     row = next(c for c in found["changes"] if c["if"].startswith("margin"))
     least = -entry(found, "small")["lower"]
-    assert row["if"] == f"margin {least:.3f} or less"
-    assert row["then"].startswith("large"), "which equals itself and has no rival"
+    said = float(row["if"].split(" ")[1])
+    assert row["if"].endswith("or less") and least - 0.001 < said <= least
+    assert row["then"] == decided(CLEAR, "any", margin=said)["status"] == INSUFFICIENT, (
+        "small is cheaper and not settled"
+    )
     noisy = CLEAR | {"odd": {"a": 0.496 + 0.04 * np.roll(TURNS, 1)}}
     again = decided(noisy, "any", margin=0.2)
     least = min(-c["lower"] for c in again["candidates"])
@@ -159,7 +164,7 @@ def test_resamples_under_any_pick_what_the_rule_picks_on_their_items() -> None:
     rough, policy = drawn_for(field(scores), 500, 1), Policy(reference="any")
     drawn = np.random.default_rng(5).multinomial(120, np.full(120, 1 / 120), size=60)
     worlds = Worlds(np.zeros((60, 1), dtype=np.int64), np.ones((60, 1)), (drawn / 120,))
-    quick = picks(rough, policy, worlds)
+    quick = picks(Evidence(rough, {}), policy, worlds)
     whole = [_on(rough.field, counts, policy) for counts in drawn]
     assert {-1} < set(whole), "some resamples prove nothing, some do"
     assert np.mean(quick == whole) >= 0.85
@@ -167,8 +172,9 @@ def test_resamples_under_any_pick_what_the_rule_picks_on_their_items() -> None:
 
 def _on(whole: Field, counts: np.ndarray, policy: Policy) -> int:
     items = np.repeat(np.arange(len(counts)), counts)
-    verdict = rule(whole._replace(sets=(whole.sets[0][:, items],)), policy, 500, 1)
-    return verdict.pick if verdict.proven.any() else -1
+    part = whole._replace(sets=(whole.sets[0][:, items],))
+    verdict, every = rule(part, policy, 500, 1), range(len(whole.members))
+    return -1 if Evidence(drawn_for(part, 500, 1), {}).insufficient(every, verdict, policy) else verdict.pick
 
 
 def test_under_any_the_order_of_candidates_changes_nothing() -> None:
@@ -183,3 +189,55 @@ def test_under_any_the_order_of_candidates_changes_nothing() -> None:
 def test_any_names_no_model_and_is_known_before_the_sweep() -> None:
     check_reference(Plan((), (), 0, 0), "any")
     assert read_policy({"reference": "any"}) == replace(Policy(), reference="any")
+
+
+def test_what_sets_of_unlike_sizes_need_and_detect_follows_from_the_error_of_their_weighted_mean() -> None:
+    """Half of the score rests on 50 of 1,050 queries: an error of 0.2 / 2 x sqrt(1 / 1000 + 1 / 50)."""
+    turns = {"a": np.tile([0.2, -0.2], 500), "b": np.tile([0.2, -0.2], 25)}
+    scores = {
+        "large": {task: np.full(len(gap), 0.5) for task, gap in turns.items()},
+        "small": {task: 0.5 + gap for task, gap in turns.items()},
+    }
+    found = entry(decided(scores, "large"), "small")
+    error = 0.1 * np.sqrt(1 / 999 + 1 / 49)
+    assert found["detectable"] == pytest.approx(2.80 * error)
+    assert found["queries_needed"] == pytest.approx(1050 * (2.4865 * error / 0.02) ** 2, abs=1)
+    assert found["queries_needed"] > 3000, "as one set of 1,050 they would need 620"
+
+
+def test_spread_and_effect_weigh_the_sets_as_the_difference_does() -> None:
+    scores = {
+        "large": {"a": 0.5 + 0 * TURNS, "b": 0.5 + 0 * TURNS[:40]},
+        "small": {"a": 0.5 + 0.1 * TURNS, "b": 0.6 + 0.2 * TURNS[:40]},
+    }
+    about = {"a": {"weight": 3.0}}
+    sweep = invented(scores, COSTS, about=about)
+    found = entry(decide(sweep, read_policy({"draws": 400, "reference": "large"})), "small")
+    spread = np.sqrt((3 * 0.01 * 100 / 99 + 0.04 * 40 / 39) / 4)
+    assert found["difference"] == pytest.approx(0.1 / 4)
+    assert found["sd"] == pytest.approx(spread)
+    assert found["effect"] == pytest.approx(0.025 / spread)
+
+
+def test_a_loss_without_spread_has_no_effect_in_standard_deviations() -> None:
+    flat = {"large": {"a": 0.75 + 0 * TURNS}, "small": {"a": 0.5 + 0 * TURNS}, "odd": {"a": 0.75 + 0 * TURNS}}
+    found = decided(flat, "large")
+    assert entry(found, "small")["effect"] is None
+    assert entry(found, "odd")["effect"] == 0.0 and entry(found, "odd")["lower"] < 0
+
+
+def test_a_difference_at_the_margin_is_settled_by_no_number_of_queries() -> None:
+    scores = {"large": {"a": 0.5 + 0 * TURNS}, "small": {"a": 0.48 + 1e-6 + 0.2 * TURNS}}
+    assert entry(decided(scores, "large"), "small")["queries_to_settle"] == 0
+    nearer = {"large": scores["large"], "small": {"a": 0.485 + 0.2 * TURNS}}
+    assert 100 < entry(decided(nearer, "large"), "small")["queries_to_settle"] <= 100 * 1000
+
+
+def test_p_values_of_many_candidates_are_not_held_up_by_the_number_of_flips() -> None:
+    generator = np.random.default_rng(1)
+    base = generator.uniform(0.3, 0.9, 100)
+    names = [f"c{i}" for i in range(60)]
+    scores = {name: {"a": base - 0.05 * (i > 0) + generator.normal(0, 0.1, 100)} for i, name in enumerate(names)}
+    found = decide(invented(scores, dict.fromkeys(names, 1.0)), read_policy({"draws": 200, "reference": "c0"}))
+    p = [c["p_value"] for c in found["candidates"] if c["p_value"] is not None]
+    assert max(p) < 59 / 201, "which is the least that 200 flips can show"

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from harness.candidates import candidates
+from harness.evidence import DECIDED, Evidence
 from harness.policy import Policy
-from harness.ruling import Draws, Field, drawn_for, field_of, rule
+from harness.ruling import Draws, allowing, drawn_for, field_of, ruled
 from harness.sensitivity import Worlds, other_sets, picks, stability, weights_drawn
 from tests.sweeping import invented
 
@@ -22,12 +23,17 @@ def scores(mean: float, sd: float, place: int = 0, seed: int = 0) -> list[float]
     return list(mean + hard + noise - noise.mean())
 
 
-def rough_of(by_name: dict[str, list[list[float]]], policy: Policy | None = None, **about: dict[str, object]) -> Draws:
+def rough_of(
+    by_name: dict[str, list[list[float]]], policy: Policy | None = None, **about: dict[str, object]
+) -> Evidence:
     """The named candidates in the order of their cost, dearest first, with scores on the sets a, b ..."""
     found = {name: dict(zip("abc", sets, strict=False)) for name, sets in by_name.items()}
     costs = {name: 1000.0 / (2**i) for i, name in enumerate(found)}
-    sweep = invented(found, costs, about=about)
-    return drawn_for(field_of(candidates(sweep), sweep, policy or Policy()), 500, 1)
+    judged = about.pop("judged", {})
+    sweep = invented(found, costs, about=about, judged=judged)
+    return Evidence(
+        drawn_for(field_of(candidates(sweep), sweep, policy or Policy()), 500, 1), sweep.manifest["evalsets"]
+    )
 
 
 def shares(found: list[dict[str, object]]) -> dict[object, object]:
@@ -41,14 +47,18 @@ def test_a_resample_picks_what_the_whole_rule_picks_on_its_items() -> None:
     rough = rough_of(BORDERLINE)
     drawn = np.random.default_rng(5).multinomial(120, np.full(120, 1 / 120), size=60)
     quick = picks(rough, Policy(), Worlds(np.zeros((60, 1), dtype=np.int64), np.ones((60, 1)), (drawn / 120,)))
-    whole = [_rule_on(rough.field, counts) for counts in drawn]
+    whole = [_rule_on(rough, counts) for counts in drawn]
     assert len(set(whole)) > 1, "the case is borderline, or nothing is shown"
     assert np.mean(quick == whole) >= 0.9
 
 
-def _rule_on(field: Field, counts: np.ndarray) -> int:
-    items = np.repeat(np.arange(len(counts)), counts)
-    return rule(field._replace(sets=(field.sets[0][:, items],)), Policy(), 500, 1).pick
+def _rule_on(rough: Evidence, counts: np.ndarray) -> int:
+    field, items = rough.draws.field, np.repeat(np.arange(len(counts)), counts)
+    part = drawn_for(field._replace(sets=(field.sets[0][:, items],)), 500, 1)
+    every = range(len(field.members))
+    verdict = allowing(part, every, ruled(part, every, Policy()), Policy())
+    status, _ = Evidence(part, rough.evalsets).status(every, verdict, Policy())
+    return verdict.pick if status == DECIDED else -1
 
 
 def test_a_clear_pick_comes_out_of_nearly_every_resample_and_shares_sum_to_one() -> None:
@@ -61,15 +71,15 @@ def test_a_clear_pick_comes_out_of_nearly_every_resample_and_shares_sum_to_one()
 
 def test_the_order_of_candidates_changes_no_share_and_the_same_seed_gives_the_same() -> None:
     rough = rough_of(BORDERLINE)
-    turned = rough.field.only([2, 0, 1])
-    again = stability(Draws(turned, rough.drawn), Policy())
+    turned = rough.draws.field.only([2, 0, 1])
+    again = stability(Evidence(Draws(turned, rough.draws.drawn), rough.evalsets), Policy())
     assert shares(again) == shares(stability(rough, Policy())) == shares(stability(rough, Policy()))
 
 
-def test_under_thirty_items_only_the_reference_is_ever_picked() -> None:
+def test_under_thirty_items_nothing_is_ever_picked() -> None:
     short = [row[:20] for row in (scores(0.6, 0.01), scores(0.6, 0.01, seed=1))]
     rough = rough_of({"big": [list(np.asarray(short[0]) + 0.3)], "half": [short[1]]})
-    assert shares(stability(rough, Policy())) == {"id-big": 1.0}
+    assert shares(stability(rough, Policy())) == {None: 1.0}
 
 
 def test_a_guarded_set_keeps_a_candidate_from_being_picked_in_resamples_too() -> None:
@@ -80,6 +90,21 @@ def test_a_guarded_set_keeps_a_candidate_from_being_picked_in_resamples_too() ->
     policy = Policy(reference="big")
     assert shares(stability(rough_of(sets, policy), policy)) == {"id-half": 1.0}
     assert shares(stability(rough_of(sets, policy, b={"guard": True}), policy)) == {"id-big": 1.0}
+
+
+def test_resamples_in_which_the_rule_would_refuse_pick_nothing() -> None:
+    """half is cheaper and as good as proven worse: in some resamples nothing shows that it is."""
+    rough = rough_of({"big": [scores(0.6, 0.05)], "half": [scores(0.54, 0.10, seed=1)]})
+    found = shares(stability(rough, Policy()))
+    assert set(found) == {None, "id-big"} and found["id-big"] > 0.2
+
+
+def test_resamples_in_which_the_labels_favour_one_engine_pick_nothing() -> None:
+    """tiny has fewer judged documents, and is a finalist in some resamples."""
+    plain = shares(stability(rough_of(BORDERLINE), Policy()))
+    uneven = {"big": 0.9, "half": 0.9, "tiny": 0.7}
+    found = shares(stability(rough_of(BORDERLINE, judged=uneven), Policy()))
+    assert "id-tiny" not in found and found[None] > plain.get(None, 0.0)
 
 
 ONE_AGAINST_ONE = {

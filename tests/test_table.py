@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.candidates import candidates
 from harness.table import KEYS, find_sweep, read_sweep, rows
 from harness.types import HarnessError, Record
+from tests.on_disk import keep
 from tests.sweeping import invented, sweep, table_of, write_task
 
 # The stable machine interface: more may be added, none renamed.
@@ -92,6 +94,20 @@ def test_a_record_that_is_not_there_yet_is_a_row_that_says_so() -> None:
     del found.records["y-a"]  # type: ignore[attr-defined]
     assert [row["status"] for row in rows(found)] == ["ok", "missing"]
     assert rows(found)[1]["ndcg_at_10"] is None
+
+
+def test_a_damaged_record_is_told_from_one_that_was_never_there(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "s"
+    keep(invented(SCORES, COSTS, seconds={"x": [[0.001, 0.003]], "y": [[0.001, 0.003]]}), folder)
+    (folder / "records" / "x-a.record").write_bytes(b"cut")
+    (folder / "records" / "y-a-search.record").write_bytes(b"cut")
+    one, other = rows(read_sweep(folder))
+    assert (one["status"], one["reason"]) == ("missing", "its record is damaged; run the same command again")
+    assert other["warnings"] == ["query latency: its record is damaged; run the same command again"]
+    assert other["query_p95_ms"] is None
+    (folder / "records" / "x-a.record").unlink()
+    assert rows(read_sweep(folder))[0]["reason"] == "not run yet"
+    assert candidates(read_sweep(folder))[0].lost == "missing on a: not run yet"
 
 
 def test_a_failed_measurement_is_a_warning_and_no_number() -> None:

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from harness.table import KEYS, MORE, Row
-from harness.terminal import run_help, write_table
+from harness.decide import decide
+from harness.policy import Policy
+from harness.table import KEYS, MORE, Row, Sweep
+from harness.terminal import decision_text, run_help, write_table
 from harness.types import HarnessError
+from tests.small_sweep import FOUR, candidate, small_sweep
 
 
 def row(**values: Any) -> Row:
@@ -47,6 +50,19 @@ def test_csv_numbers_are_numbers_and_unmeasured_cells_are_empty() -> None:
 def test_csv_text_that_a_spreadsheet_would_run_gets_a_quote(text: str) -> None:
     (found,) = as_csv(row(model=text, reason=text, warnings=[text]))
     assert found["model"].startswith("'") and found["reason"].startswith("'") and found["warnings"].startswith("'")
+
+
+def test_control_characters_and_marks_that_turn_direction_reach_no_file(tmp_path: Path) -> None:
+    bad = row(model="m\x1b[31m\u202ered", reason="r\x07", status="failed")
+    for form in ("text", "md", "csv"):
+        write_table([bad], form, tmp_path / form)
+        written = (tmp_path / form).read_text(encoding="utf-8")
+        assert not set("\x1b\x07\u202e") & set(written) and "\ufffd" in written, form
+
+
+def test_markdown_cells_are_text_whatever_they_hold() -> None:
+    text = write_table([row(model="<script>`x`</script>[a](b)&lt;")], "md", None)
+    assert r"\<script\>\`x\`\</script\>\[a\](b)\&lt;" in text
 
 
 def test_csv_keeps_commas_quotes_and_lines_inside_their_cell() -> None:
@@ -106,6 +122,29 @@ def test_parquet_comes_back_with_every_key(tmp_path: Path) -> None:
 def test_an_empty_sweep_is_an_empty_table() -> None:
     for form in ("text", "md", "csv", "jsonl"):
         write_table([], form, None)
+
+
+# The decision --------------------------------------------------------------------------------------------------
+
+
+def told(sweep: Sweep, **limits: Any) -> list[str]:
+    return decision_text(decide(sweep, Policy(draws=300, limits=limits))).splitlines()
+
+
+def test_how_many_meet_every_limit_is_not_how_many_are_shown() -> None:
+    many = small_sweep([candidate(f"m{n}", "int8", 0.5 + n / 100, 100 + n) for n in range(11)])
+    lines = told(many)
+    assert lines[0] == "Within every limit: 11 of 11 candidates with a result; the best 8:"
+    assert sum(" · 768 · int8 " in line for line in lines[:12]) == 8 and "and 3 more: harness table unit" in lines[10]
+    assert told(small_sweep())[0] == "Within every limit: 4 of 4 candidates with a result; best first:"
+    assert "out:" not in "\n".join(lines)
+
+
+def test_limits_say_how_many_they_put_out() -> None:
+    lines = told(small_sweep([*FOUR, candidate("untimed", "int8", 0.5, 750, None)]), query_p95_ms=15, bytes_per_doc=900)
+    assert "Within every limit: 0 of" not in lines[0]
+    (out,) = [line for line in lines if " out: " in line]
+    assert out == "5 out: query p95 at most 15 ms (4, not known for 1); bytes per document at most 900 B (2)"
 
 
 # Help ----------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ STATIC = "wordllama"  # the static model: in a package, and quick
 _SCORES = (("ndcg", K), ("condensed_ndcg", K), ("judged", K), ("recall", K), ("recall", RECALL_K))
 _WORK = 5_000_000  # documents times queries that are ranked; beyond it an even sample of the queries is
 _FEWEST = 100  # queries of such a sample
+_FEW = 0.5  # unjudged of the first ten, beyond which scores say little
 _APART = 0.10  # in judged@10, as the decision rule has it (method.md)
 _ALL = 0.995  # Recall@10 that counts as all
 _SEVERAL = 1.5  # relevant documents a query, from which a Recall@10 of all is no chance
@@ -69,6 +70,7 @@ def engines(study: Study) -> Findings:
         return
     yield _holes(study, words, static, of)
     yield from _within(study, (words, static), of)
+    yield from _declared(study, words, of)
 
 
 def _reachable(study: Study, words: Engine, of: str) -> Note:
@@ -129,7 +131,9 @@ def _holes(study: Study, words: Engine, static: Engine, of: str) -> Note:
     if abs(gap) <= _APART or len(study.graded) < _TELLING:
         message += "; nothing is judged irrelevant, so an unjudged document may be wrong or missed" if blind else ""
         fix = "Judge what the finalists find: harness pool."
-        return Note("holes", "info", "", message, effect, fix, len(study.graded))
+        few = min(words.holes, static.holes) > _FEW and not blind  # of right answers alone few are always judged
+        code, level = ("few-judged", "warning") if few and len(study.graded) >= _TELLING else ("holes", "info")
+        return Note(code, level, "", message, effect, fix, len(study.graded))
     ahead, behind = ("BM25", "the static model") if gap > 0 else ("the static model", "BM25")
     message += f": the labels favour {ahead} by {abs(gap):.1%}"
     message += f", or {behind} is worse here: nothing is judged irrelevant, so they cannot tell" if blind else ""
@@ -151,6 +155,20 @@ def _within(study: Study, engines: Sequence[Engine], of: str) -> Findings:
             effect = f"Recall@{K} is {one.scores[key]:.4f} for {one.name} and {other.scores[key]:.4f} for {other.name}"
             fix = "Judge what the others find (harness pool), and say label_source in the manifest."
             yield Note(WITHIN, "warning", "", message, effect, fix, len(study.graded))
+
+
+def _declared(study: Study, words: Engine, of: str) -> Findings:
+    """Labels declared to be BM25's first ten, where a BM25 has too few of them there; another BM25 has most."""
+    if study.evalset.label_source != "bm25-top10" or len(study.graded) < _TELLING:
+        return
+    blind = not (study.evalset.qrels.grade <= 0).any()
+    key, what = ("recall", "of the relevant documents are among") if blind else ("judged", "are judged of")
+    share = words.scores[f"{key}_at_{K}"]
+    if share < 1 - _FEW:
+        message = f"label_source says bm25-top10, but {share:.1%} {what} the first {K} of BM25{of}"
+        effect = "the decision takes labels of one engine for lopsided, and these are not"
+        fix = "Say in label_source where the labels come from."
+        yield Note("label-source-contradicted", "warning", "", message, effect, fix, len(study.graded))
 
 
 def ranked_part(study: Study) -> tuple[EvalSet, str]:

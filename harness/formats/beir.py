@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.parts import place
 from harness.rawsets import three_tables
 from harness.reading import listing, open_qrels, open_table, pick, shown
-from harness.types import HarnessError, RawSet
+from harness.types import HarnessError, Note, RawSet
 
 CORPUS_FILES = ("corpus.jsonl", "corpus.jsonl.gz")
 QUERY_FILES = ("queries.jsonl", "queries.jsonl.gz")
@@ -43,4 +43,11 @@ class Beir:
         if not judged.is_file():
             raise HarnessError(f"{shown(judged)} does not exist: in qrels, {listing(judged.parent)}. Set split.")
         qrels = open_qrels(judged, self.columns.values())
-        return three_tables(open_table(corpus), open_table(queries), qrels, self.columns)
+        raw = three_tables(open_table(corpus), open_table(queries), qrels, self.columns)
+        return raw if qrels.header else raw._replace(notes=(*raw.notes, _headless(judged)))
+
+
+def _headless(judged: Path) -> Note:
+    message = "no header line: read as query, document, grade (of four columns the second is trec_eval's iteration)"
+    fix = "Check that the first line is a judgement, or write the line query-id, corpus-id, score before it."
+    return Note("header-missing", "info", f"{shown(judged)}:1", message, "none: every line is a judgement", fix, 1)

@@ -17,6 +17,7 @@
       return sign * (numeric ? x - y : collator.compare(x, y));
     });
     body.append(...rows.map(([, row]) => row));
+    rows.forEach(([, row]) => row.classList.toggle("again", !!row.dataset.c && row.previousElementSibling?.dataset.c === row.dataset.c));
     all("th[aria-sort]", table).forEach(th => th.removeAttribute("aria-sort"));
     table.tHead.rows[0].cells[column].setAttribute("aria-sort", order);
   };
@@ -84,6 +85,17 @@
     [words, good].forEach(input => input.addEventListener("input", apply));
     form.addEventListener("submit", event => event.preventDefault());
     apply();
+  });
+
+  // Boxes that scroll fade at the edge beyond which there is more.
+  all(".scroll").forEach(box => {
+    const fade = () => {
+      box.classList.toggle("on-right", box.scrollWidth - box.clientWidth - box.scrollLeft > 2);
+      box.classList.toggle("on-below", box.scrollHeight - box.clientHeight - box.scrollTop > 2);
+    };
+    box.addEventListener("scroll", fade, { passive: true });
+    new ResizeObserver(fade).observe(box);
+    if (box.firstElementChild) new ResizeObserver(fade).observe(box.firstElementChild);
   });
 
   // Rows and points of one candidate light up together; a click pins that, and on a point leads to its row.

@@ -31,12 +31,13 @@ class Configurations:
         remarks = sorted({w for line in shown for w in line.warnings})
         places = {remark: place for place, remark in enumerate(remarks, start=1)}
         basic, extra, keys = _basic(report), _extra(report), report.keys
+        looks, margin = _looks(shown, report.decision["pick"]), report.decision["policy"]["margin"]
         return fill(
             "configurations.html",
             lines=[
-                _shown(line, report.decision["pick"], basic, extra)
+                _shown(line, look, margin, basic, extra)
                 | {"key": keys.get(line.entry["id"], "") if line.entry else "", "remarks": _at(line, places)}
-                for line in shown
+                for line, look in zip(shown, looks, strict=True)
             ],
             left_out=len(lines) - len(shown),
             basic=basic,
@@ -179,15 +180,26 @@ def _at(line: _Line, places: dict[str, int]) -> list[int]:
     return [places[warning] for warning in line.warnings]
 
 
-def _shown(line: _Line, pick: str | None, basic: Sequence[_Column], extra: Sequence[_Column]) -> dict[str, Any]:
-    chosen = line.entry is not None and line.entry["id"] == pick
+def _looks(lines: Sequence[_Line], pick: str | None) -> list[str]:
+    """How each row looks: of the pick, of what did not finish, of the candidate of the row above."""
+    found, before = [], None
+    for line in lines:
+        own = line.entry["id"] if line.entry else None
+        look = "lost" if not line.finished else "chosen" if own is not None and own == pick else ""
+        found.append(f"{look} again".strip() if own is not None and own == before else look)
+        before = own
+    return found
+
+
+def _shown(line: _Line, look: str, margin: float, basic: Sequence[_Column], extra: Sequence[_Column]) -> dict[str, Any]:
+    chosen = look.startswith("chosen")
     return {
         "label": line.label,
         "passes": line.of_entry("difference") is not None,
-        "chosen": chosen and line.finished,
-        "lost": not line.finished,
+        "chosen": chosen,
+        "look": look,
         "basic": [_cell(column, line) for column in basic],
-        "why_not": _why_not(line, chosen),
+        "why_not": _why_not(line, chosen, margin),
         "extra": [_cell(column, line) for column in extra],
     }
 
@@ -203,9 +215,9 @@ def _cell(column: _Column, line: _Line) -> tuple[str, str]:
     return text, "" if text == exact else exact
 
 
-def _why_not(line: _Line, chosen: bool) -> str:
+def _why_not(line: _Line, chosen: bool, margin: float) -> str:
     if line.finished:
-        return "the pick" if chosen else line.entry["why_not"] if line.entry else ""
+        return "the pick" if chosen else _short(line.entry, margin) if line.entry else ""
     reasons: dict[tuple[str, str], list[str]] = {}
     for row in line.rows:
         if row["status"] != "ok":
@@ -216,6 +228,12 @@ def _why_not(line: _Line, chosen: bool) -> str:
         ": ".join(text for text in (state + (f" on {enumerated(sets)}" if several else ""), reason) if text.strip())
         for (state, reason), sets in reasons.items()
     )
+
+
+def _short(entry: Entry, margin: float) -> str:
+    """Why an entry is not the pick, without the number that stands in the column At worst."""
+    outside = entry["difference"] is not None and not entry["proven"] and entry["lower"] <= -margin
+    return "not within the margin" if outside else str(entry["why_not"])
 
 
 def _lost(lines: Sequence[_Line]) -> list[tuple[str, str, list[str]]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -28,13 +30,23 @@ class DataHealth:
         names = {n: set_name(n, about["sample"]) for n, about in evalsets.items()}
         sets = [_line(report, n) | {"name": names[n]} for n in evalsets]
         models = _models(report.rows)
-        notes = [(names[name], {"example": "", **n}) for name, about in evalsets.items() for n in about["notes"]]
-        findings = [found for level in _LEVELS if (found := _findings(notes, level)) is not None]
-        return fill("data_health.html", sets=sets, models=models, findings=findings, reference=report.reference)
+        notes = [(names[name], n) for name, about in evalsets.items() for n in _local(about["notes"])]
+        told = [(name, note) for name, note in notes if note["code"] not in (_UNCHECKED, _FAILED)]
+        return fill(
+            "data_health.html",
+            sets=sets,
+            models=models,
+            findings=[found for level in _LEVELS if (found := _findings(told, level)) is not None],
+            failed=[(name, note) for name, note in notes if note["code"] == _FAILED],
+            unchecked=_unchecked(notes, len(evalsets)),
+        )
 
 
 _Named = tuple[str, Mapping[str, Any]]
 _LEVELS = {"error": "Errors", "warning": "Warnings", "info": "For information"}
+_UNCHECKED, _FAILED = "not-checked", "doctor-failed"  # as harness.health names them
+_LINE = re.compile(r"(:\d+)?( \(.*)?$", re.DOTALL)  # what follows the file in a place
+_FOLDERS = re.compile(r"(?<![\w/:.])/(?:[^\s/:]+/)+(?=[^\s/:])")  # of an absolute path within a text
 _OPEN = 12  # findings of one level that stand open; the rest is folded, and so is all that is for information
 
 
@@ -45,12 +57,38 @@ class _Findings(NamedTuple):
     folded: Sequence[_Named]
 
 
+def _local(notes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The notes with files named from the eval set's folder on: whose folders those are is nobody's business."""
+    files = [path for n in notes if (path := _LINE.sub("", n["place"])).startswith("/")]
+    root = posixpath.commonpath(files) if files else ""
+
+    def file(place: str) -> str:
+        below = place.removeprefix(f"{root}/") if root.strip("/") else place
+        name = _LINE.sub("", below)
+        return below.replace(name, posixpath.basename(name), 1) if name.startswith("/") else below
+
+    def message(note: Mapping[str, Any]) -> str:
+        text = note["message"].replace(f"{root}/", "") if root.strip("/") else note["message"]
+        return _FOLDERS.sub("", text) if note["code"] == _FAILED else str(text)
+
+    return [{"example": "", **n, "place": file(n["place"]), "message": message(n)} for n in notes]
+
+
 def _findings(notes: Sequence[_Named], level: str) -> _Findings | None:
     """The findings of one level with the name of their eval set; None where there is none."""
     own = [(name, note) for name, note in notes if note["level"] == level]
     count = 0 if level == "info" else _OPEN
     more = "for information" if level == "info" else f"more {level}s"
     return _Findings(_LEVELS[level], more, own[:count], own[count:]) if own else None
+
+
+def _unchecked(notes: Sequence[_Named], count: int) -> list[tuple[str, list[str]]]:
+    """What was not checked, and on which sets where that is not all of them."""
+    found: dict[str, list[str]] = {}
+    for name, note in notes:
+        if note["code"] == _UNCHECKED:
+            found.setdefault(note["message"], []).append(name)
+    return [(message, names if len(names) < count else []) for message, names in found.items()]
 
 
 def _line(report: Report, name: str) -> dict[str, Any]:

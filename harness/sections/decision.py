@@ -8,7 +8,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from harness.page import fill
 from harness.report import Entry, Report
-from harness.wording import averaged, item, latency, number, percent, plural, score, scored, size, whole
+from harness.wording import averaged, item, latency, number, percent, plural, score, scored, size, unsteady, whole
+
+_LEGEND = "Names read model · pooling · dimensions · quantization; native is the pooling that the model was made with."
 
 
 class _Card(NamedTuple):
@@ -44,6 +46,7 @@ class Decision:
             look=_marked(look, decision),
             sentence=_unheaded(decision.get("sentence", ""), look, shown),
             cards=_cards(report, shown) if shown else _counted(report),
+            legend=_LEGEND if shown and " · native · " in shown["label"] else "",
             subject="" if report.pick or not shown else f"Best measured so far: {shown['label']}",
             limits=decision["policy"]["limits"],
             nearest=_nearest(report, self.most) if not shown else [],
@@ -84,7 +87,11 @@ def _signed_by(decision: Mapping[str, Any]) -> str:
         return ""
     if decision["state"] != "accepted":
         return str(decision["state"])
-    return f"accepted by {', '.join(decision['decision_makers'])} on {decision['accepted']}"
+    by, old = (
+        f"accepted by {', '.join(decision['decision_makers'])} on {decision['accepted']}",
+        decision.get("replaces"),
+    )
+    return f"{by}; replaces {old['label']}, accepted by {old['by']} on {old['date']}" if old else by
 
 
 def _marked(look: _Look, decision: Mapping[str, Any]) -> _Look:
@@ -113,7 +120,7 @@ def _cards(report: Report, shown: Entry) -> list[_Card]:
         _quality(report, shown),
         _Card(
             _with(number(costs["query_p95_ms"]), "ms"),
-            f"{latency(decision['evalsets'])}{bound}",
+            f"{latency(decision['evalsets'])}{_noisy(shown, 'query_p95_ms')}{bound}",
             _limit(p95, f"{p95 or 0:g} ms"),
         ),
         _Card(_with(whole(costs["bytes_per_doc"]), "B"), "per document", _limit(bytes_, f"{whole(bytes_)} B")),
@@ -121,6 +128,10 @@ def _cards(report: Report, shown: Entry) -> list[_Card]:
         _Card(number(shown["docs_per_s"]), *_rate(report, shown)),
         _evidence(report),
     ]
+
+
+def _noisy(shown: Entry, speed: str) -> str:
+    return " (noisy)" if unsteady(shown, speed) else ""
 
 
 def _limit(value: float | None, shown: str) -> str:
@@ -150,7 +161,7 @@ def _rate(report: Report, shown: Entry) -> tuple[str, str]:
     if best is None:
         return "documents per second", "not measured"
     batch = f", batch {best['batch_size']}" if best["batch_size"] else ""
-    return f"documents per second{batch}", "no limit in the policy"
+    return f"documents per second{_noisy(shown, 'docs_per_s')}{batch}", "no limit in the policy"
 
 
 def _evidence(report: Report) -> _Card:

@@ -19,6 +19,7 @@ from harness.types import Doubles, Record
 from harness.wording import percent, score
 
 _CURVES = (("related", "s0", "-", True), ("random", "s1", "--", False), ("documents", "grey", ":", False))
+_FLAT = 250  # pixels: the height of a plot two of which stand beside a map
 _APART = 1.35  # ratio of two ticks on a logarithmic axis whose labels do not touch
 
 
@@ -124,7 +125,7 @@ def _kept(name: str, shown: _Shown) -> str:
     lines = [line for line in (prefix, _line(dims, arrays["pca"], ("PCA", "s", "s1"))) if line.marks]
     about = f"Share kept by fewer dimensions in the space of {shown.name}"
     scales = Scales("dimensions kept (log scale)", "share kept", about, ticks=ticks)
-    return inline_svg(*scatter(name, lines, scales)) if lines else ""
+    return inline_svg(*scatter(name, lines, scales, height=_FLAT)) if lines else ""
 
 
 def _line(dims: Sequence[int], shares: Doubles, look: tuple[str, str, str]) -> Line:

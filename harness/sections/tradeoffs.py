@@ -13,6 +13,8 @@ from harness.shapes import legend, shape_of
 from harness.svg import Drawing, inline_svg
 from harness.wording import averaged, latency, metric, number, score, set_name, whole
 
+_SAME = 1.01  # latencies within this ratio count as equal, whatever their spread
+
 
 @dataclass(frozen=True)
 class Tradeoffs:
@@ -37,7 +39,7 @@ class Tradeoffs:
             time=latency(report.decision["evalsets"]),
             table=_by_set(report, scored),
             metric=report.decision["metric"],
-            across="throughput" not in plots or len(report.manifest["evalsets"]) > 2,
+            across=len(plots) % 2 == 0 or len(report.manifest["evalsets"]) > 2,
         )
 
     def figures(self, report: Report) -> list[Drawing]:
@@ -70,8 +72,8 @@ def _tip(entry: Entry) -> str:
 
 
 def _latency(report: Report, timed: Sequence[Entry]) -> Drawing:
-    """The frontier is joined and filled; who is no better than somebody faster is hollow."""
-    front = _frontier(timed)
+    """The frontier is joined and filled; who is no better than somebody as fast is hollow."""
+    front = _fastest(timed)
     named: set[str] = set()
     lines = []
     for members, join in ((front, "step"), ([e for e in timed if e not in front], "")):
@@ -101,14 +103,28 @@ def _latency_mark(report: Report, entry: Entry, dominated: bool, named: set[str]
     return Mark(report.keys[entry["id"]], _tip(entry), label, *at, shape, tone, hollow, chosen)
 
 
-def _frontier(members: Sequence[Entry], cost: str = "query_p95_ms") -> list[Entry]:
-    """Those that nobody both cheaper and better beats, dearest and best first."""
+def _fastest(timed: Sequence[Entry]) -> list[Entry]:
+    """Those that nobody better is as fast as, slowest and best first.
+
+    As fast is who is not shown to be slower: no slower than the upper bound of the other's p95, or than 1 % above it.
+    """
+    kept: list[Entry] = []
+    for entry in sorted(timed, key=lambda e: (-e["score"], e["costs"]["query_p95_ms"], e["label"])):
+        p95, upper = (entry["costs"][key] or 0.0 for key in ("query_p95_ms", "query_p95_ms_upper"))
+        reach = max(upper, p95 * _SAME)
+        if all(better["costs"]["query_p95_ms"] > reach for better in kept):
+            kept.append(entry)
+    return kept
+
+
+def _smallest(members: Sequence[Entry]) -> list[Entry]:
+    """Those that nobody as small equals, smallest first."""
     best, kept = float("-inf"), []
-    for entry in sorted(members, key=lambda e: (e["costs"][cost], -e["score"], e["label"])):
+    for entry in sorted(members, key=lambda e: (e["costs"]["bytes_per_doc"], -e["score"], e["label"])):
         if entry["score"] > best:
             best = entry["score"]
             kept.append(entry)
-    return kept[::-1]
+    return kept
 
 
 def _bytes(report: Report, sized: Sequence[Entry]) -> Drawing:
@@ -116,7 +132,7 @@ def _bytes(report: Report, sized: Sequence[Entry]) -> Drawing:
     lines, tones = [], _tones(report)
     models = _grouped(sized, lambda e: e["model"])
     for model, members in models:
-        front = _frontier(members, "bytes_per_doc")[::-1]
+        front = _smallest(members)
         lines.append(Line([_bytes_mark(report, e, tones[model], False) for e in front], "line", model, tones[model]))
         lines.append(Line([_bytes_mark(report, e, tones[model], True) for e in members if e not in front]))
     limit, name = report.decision["policy"]["limits"].get("bytes_per_doc"), averaged(report.decision)

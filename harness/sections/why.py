@@ -12,6 +12,15 @@ from harness.svg import Drawing, inline_svg
 from harness.wording import averaged, item, limit, metric, plural
 
 
+class _Narrow(NamedTuple):
+    """A bar with where it and the margin lie on a screen that is too narrow for the plot, as CSS in percent."""
+
+    bar: Bar
+    band: str
+    line: str
+    dot: str
+
+
 class _Step(NamedTuple):
     left: int
     text: str
@@ -28,10 +37,11 @@ class Why:
 
     def render(self, report: Report) -> str:
         """The section; without any compared candidate only the funnel."""
-        figures = self.figures(report)
+        figures, bars = self.figures(report), _bars(report, self._shown(report))
         return fill(
             "why.html",
             plot=inline_svg(*figures[0]) if figures else "",
+            narrow=_narrow(bars, report.decision["policy"]["margin"]),
             left_out=len(_compared(report)) - len(self._shown(report)),
             held_out=report.decision.get("held_out"),
             borderline=report.decision.get("borderline", []),
@@ -58,14 +68,34 @@ def _compared(report: Report) -> list[Entry]:
 
 
 def _plot(report: Report, shown: list[Entry]) -> Drawing:
-    keys, name = report.keys, metric(report.decision["metric"])
-    bars = [
-        Bar(keys[e["id"]], _named(report, e), e["difference"], e["interval"][0], e["interval"][1], *_tone(report, e))
-        for e in shown
-    ]
+    bars, name = _bars(report, shown), metric(report.decision["metric"])
     about = f"Difference in {name} from the reference, with interval, for {len(bars)} candidates"
     margin = report.decision["policy"]["margin"]
     return forest("forest", bars, margin, about, f"difference in {averaged(report.decision)} (0 = reference)")
+
+
+def _bars(report: Report, shown: list[Entry]) -> list[Bar]:
+    keys = report.keys
+    return [
+        Bar(keys[e["id"]], _named(report, e), e["difference"], e["interval"][0], e["interval"][1], *_tone(report, e))
+        for e in shown
+    ]
+
+
+def _narrow(bars: list[Bar], margin: float) -> list[_Narrow]:
+    """All on one scale, with some room at both ends for the dots."""
+    low = min((bar.low for bar in bars), default=0.0)
+    low, high = min(low, -margin), max((bar.high for bar in bars), default=0.0)
+    room = (high - low) * 0.03 or 1.0
+
+    def at(value: float) -> float:
+        return 100 * (value - low + room) / (high - low + 2 * room)
+
+    def span(start: float, end: float) -> str:
+        return f"--x: {at(start):.1f}%; --w: {at(end) - at(start):.1f}%"
+
+    band = span(-margin, 0)
+    return [_Narrow(bar, band, span(bar.low, bar.high), f"--x: {at(bar.value):.1f}%") for bar in bars]
 
 
 def _named(report: Report, entry: Entry) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.stats.bootstrap import UNSEEN, Bounds, Differences, differences, simultaneous
+from harness.stats.bootstrap import UNSEEN, Bounds, Differences, critical, differences, simultaneous
 from harness.stats.scores import means, shares
 from harness.types import Doubles
 
@@ -37,8 +37,8 @@ def against_best(
     lead = np.zeros((len(drawn[0]), len(rivals)))
     for weight, each, scores in zip(weights, drawn, sets, strict=True):
         lead += weight * (each @ scores[rivals].T - scores[rivals].mean(axis=1))
-    widest = np.abs(_chosen(sets, weights, rivals[np.argmax(lead, axis=1)], drawn)).max(axis=1)
-    reach = float(np.quantile(widest, confidence)) * plain.error
+    chosen = _chosen(sets, weights, rivals[np.argmax(lead, axis=1)], drawn)
+    reach = critical(chosen, confidence, True) * plain.error
     return Bounds(bounds.one_sided, plain.observed - reach, plain.observed + reach)
 
 
@@ -76,7 +76,7 @@ def against_any(
     """
     rivals = np.flatnonzero(simultaneous(plain, confidence).high >= 0)
     rivals = rivals[np.argsort(-plain.observed[rivals], kind="stable")]
-    own = [float(np.quantile(against(int(one)).t.max(axis=1), confidence)) for one in rivals[:most]]
+    own = [critical(against(int(one)).t, confidence, False) for one in rivals[:most]]
     reach = np.asarray(own + [max(own)] * (len(rivals) - len(own)))
     lower = plain.observed[:, None] - plain.observed[rivals] - reach * errors[:, rivals]
     worst = lower.argmin(axis=1)

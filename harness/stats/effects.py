@@ -15,15 +15,13 @@ _TIE = 1e-9
 class Paired(NamedTuple):
     """One candidate against another over the same queries: counts, spread, and what the data could have shown.
 
-    sd: of the differences; effect: their mean over their sd (Cohen's d for pairs), 0 where they are all 0 and infinite
-    where they are all the same otherwise; detectable: see `power`. One item has no spread: all three are NaN.
+    sd: of the differences; detectable: see `power`. One item has no spread: both are NaN.
     """
 
     wins: int
     ties: int
     losses: int
     sd: float
-    effect: float
     detectable: float
 
 
@@ -38,11 +36,14 @@ def paired(candidate: Doubles, reference: Doubles) -> Paired:
         raise HarnessError("statistics: scores that are not finite cannot be compared; leave those items out")
     wins, losses = int((gap > _TIE).sum()), int((gap < -_TIE).sum())
     sd = float(gap.std(ddof=1)) if len(gap) > 1 else float("nan")
-    return Paired(wins, len(gap) - wins - losses, losses, sd, _effect(gap, sd), detectable(sd, len(gap)))
+    return Paired(wins, len(gap) - wins - losses, losses, sd, detectable(sd, len(gap)))
 
 
-def _effect(gap: Doubles, sd: float) -> float:
-    mean = float(gap.mean())
-    if abs(mean) <= _TIE and sd <= _TIE:
-        return 0.0
-    return mean / sd if not sd <= _TIE else float(np.copysign(np.inf, mean))
+def effect(difference: float, sd: float) -> float | None:
+    """A mean difference in standard deviations of the differences (Cohen's d for pairs).
+
+    None where there is no such number: one item has no spread (NaN), and where every item loses the same, it is 0.
+    """
+    if sd > _TIE:
+        return difference / sd
+    return 0.0 if sd <= _TIE and abs(difference) <= _TIE else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+HOPELESS = 1000  # times the items at hand: a gap so small is not known from these, and no number would be believed
 _TWO_SIDED = 2.80  # z(97.5 %) + z(80 %): 80 % power at 5 % two-sided
 _ONE_SIDED = 2.4865  # z(95 %) + z(80 %): 80 % power at 5 % one-sided
 

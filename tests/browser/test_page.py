@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,40 @@ def test_without_javascript_decision_and_table_are_there(visit: Callable[..., Vi
     assert not page.locator("form.filter").is_visible(), "what needs a script is not offered"
 
 
-def test_paper_has_the_decision_alone_on_its_first_page(visit: Callable[..., Visit], path: Path) -> None:
+def sheets(page: Any) -> int:
+    """How many pages it prints on."""
+    return len(re.findall(rb"/Type /Page\b", page.pdf(format="A4", prefer_css_page_size=True)))
+
+
+@pytest.mark.parametrize("caveats", [True, False])
+def test_paper_has_the_decision_and_its_caveats_alone_on_its_first_page(
+    visit: Callable[..., Visit], path: Path, caveats: bool
+) -> None:
+    page = visit(path, A4[0]).page
+    assert page.locator("main > :nth-child(-n+4)").evaluate_all("found => found.map(e => e.id)")[2:] == [
+        "decision",
+        "caveats",
+    ]
+    page.evaluate("document.querySelectorAll('main > #caveats ~ *').forEach(e => e.remove())")
+    if not caveats:
+        page.evaluate("document.getElementById('caveats').remove()")
+    assert sheets(page) == 1
+    page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<section>Why</section>')")
+    assert sheets(page) == 2
+
+
+def test_paper_is_white_as_wide_as_its_text_and_has_what_folds_and_boxes_hold(
+    visit: Callable[..., Visit], path: Path
+) -> None:
     page = visit(path, A4[0], color_scheme="dark").page
     page.emulate_media(media="print")
-    box = page.locator("#decision").bounding_box()
-    assert box["y"] + box["height"] < A4[1]
-    assert page.locator("#decision").evaluate("e => getComputedStyle(e).breakAfter") == "page"
+    fold = page.locator("#data-health details")
+    assert fold.evaluate_all("folds => folds.some(f => f.open)") is False
+    assert fold.locator("table").evaluate_all("t => t.every(t => t.checkVisibility({contentVisibilityAuto: true}))")
+    assert page.locator("#timing-health details", has_text="measurements").is_hidden()
+    assert page.locator("#all").evaluate("t => t.parentElement.scrollHeight - t.parentElement.clientHeight") <= 2
+    # a button would be painted on the first page of its table alone
+    assert page.locator("#all th button").first.evaluate("b => getComputedStyle(b).display") == "contents"
     assert not page.locator("nav").is_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert wider_than_the_window(page) <= 0
@@ -105,6 +134,34 @@ def test_the_keyboard_reaches_skip_link_navigation_and_headings_and_shows_where_
     page.locator("#all th button").nth(2).focus()
     page.keyboard.press("Enter")
     assert page.locator("#all th[aria-sort]").get_attribute("aria-sort") == "descending"
+
+
+def test_a_box_that_holds_more_fades_at_that_edge_and_no_longer_at_its_end(
+    visit: Callable[..., Visit], path: Path
+) -> None:
+    page = visit(path, 390).page
+    box = page.locator("#configurations .tall")
+    faded = "e => ['on-right', 'on-below'].map(name => e.classList.contains(name))"
+    assert box.evaluate(faded) == [True, True]
+    assert page.locator("#change .scroll").evaluate(faded) == [False, False]
+    name = box.locator("tbody th").first
+    before = name.bounding_box()["x"]
+    box.evaluate("e => e.scrollTo(e.scrollWidth, 0)")
+    page.wait_for_function("!document.querySelector('#configurations .tall').classList.contains('on-right')")
+    assert name.bounding_box()["x"] == before, "the name stays beside the numbers"
+    assert box.locator("caption").bounding_box()["width"] < 390
+    assert box.evaluate(faded) == [False, True]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_difference_can_be_seen_whatever_the_width(visit: Callable[..., Visit], path: Path, width: int) -> None:
+    page = visit(path, width).page
+    dots, plot = page.locator("#why .bars .dot"), page.locator("#why svg.plot")
+    assert plot.is_visible() == (width == 1280)
+    assert dots.first.is_visible() == (width == 390)
+    assert dots.count() == plot.locator("g[data-c]").count() == 30
+    lefts = dots.evaluate_all("found => found.map(e => e.getBoundingClientRect().left)")
+    assert width == 1280 or (min(lefts) > 0 and max(lefts) < 390 and lefts == sorted(lefts, reverse=True))
 
 
 def test_nothing_moves_by_itself(path: Path) -> None:

@@ -76,6 +76,27 @@ def test_labels_from_the_top_of_bm25_are_found_with_both_scores() -> None:
     assert "nDCG@10 with unjudged as wrong: BM25 1.0000 (1.0000 over judged documents alone)" in note.effect
 
 
+@pytest.mark.parametrize(("irrelevant", "code", "level"), [(0, "few-judged", "warning"), (1, "holes", "info")])
+def test_few_judged_of_both_engines_is_a_warning_unless_nothing_is_judged_irrelevant(
+    irrelevant: int, code: str, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "_APART", 1.0)  # vectors of hashes find too little to be compared
+    judged = [pair for i in range(12) for pair in ((i, i, 1), (i, (i + 15) % 30, irrelevant))]
+    note = notes(made(WORDS, [f"word{i} word{i + 1}" for i in range(12)], judged))[code]
+    assert note.level == level and ("nothing is judged irrelevant" in note.message) == bool(irrelevant)
+
+
+def test_a_declared_source_that_bm25_does_not_bear_out_is_a_warning() -> None:
+    def declared(evalset: EvalSet) -> dict[str, Note]:
+        return notes(EvalSet(**{**vars(evalset), "label_source": "bm25-top10"}))
+
+    far = made(WORDS, [f"word{i} word{i + 1}" for i in range(12)], [(i, (i + 15) % 30, 1) for i in range(12)])
+    note = declared(far)["label-source-contradicted"]
+    assert note.level == "warning" and "of the relevant documents are among the first 10 of BM25" in note.message
+    assert "label-source-contradicted" not in notes(far)
+    assert "label-source-contradicted" not in declared(labelled_by_bm25(12, 10))
+
+
 def test_fewer_than_ten_queries_tell_of_no_engine_and_full_labels_of_no_holes() -> None:
     assert "labels-from-one-engine" not in notes(labelled_by_bm25(9, 10))
     everything = [(q, d, int(q == d)) for q in range(12) for d in range(30)]
@@ -130,7 +151,7 @@ def test_bm25_reads_the_first_language_that_it_knows(languages: tuple[str, ...],
 def test_cranfield_cut_to_bm25s_results_favours_bm25(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "STATIC", "wordllama")
     whole = load({"path": str(shared / "retrieval" / "cranfield"), "languages": ["en"]}, Path("m.yaml"))
-    assert "holes" in notes(whole)
+    assert "few-judged" in notes(whole)
     top = Bm25().prepare(whole, None).rank(10).documents  # type: ignore[arg-type]
     query, document, grade = whole.qrels
     kept = np.array([d in top[q] for q, d in zip(query, document, strict=True)])

@@ -134,7 +134,7 @@ def test_the_remedy_that_the_error_names_works(tmp_path: Path) -> None:
         ({"qrels": "q1\td1\t1\nq2\t0\td2\t1\n"}, "qrels/test.tsv:2 has 4 columns, expected 3 as in the first line"),
         (
             {"qrels": "q1 d1 1\n"},
-            "qrels/test.tsv:1 has 3 columns, expected 3 (query-id, corpus-id, score), separated by TAB",
+            "qrels/test.tsv:1 has 3 columns by spaces, expected 3 (query-id, corpus-id, score), separated by TAB",
         ),
         ({"qrels": "q1\td1\t0.5\n"}, "qrels/test.tsv:1 has the grade '0.5'; expected an integer"),
         ({"qrels": "q1\td1\tyes\n"}, "qrels/test.tsv:1 has the grade 'yes'"),

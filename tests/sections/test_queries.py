@@ -14,6 +14,7 @@ from harness.sections.queries import Queries
 from harness.table import Sweep
 from tests.small_sweep import FOUR, POLICY, candidate, failed, small_sweep
 
+OTHER = "small · mean · 768 · float32"
 PICK, REFERENCE = "large · mean · 768 · int8", "large · mean · 768 · float32"
 
 
@@ -27,23 +28,42 @@ def report() -> Report:
     return report_of(small_sweep())
 
 
-def test_the_chosen_stands_against_the_reference_and_against_the_runner_up(report: Report) -> None:
-    html = Queries().render(report)
-    titles = re.findall(r"<h3>(.*?)</h3>", html)
-    assert titles[0] == f"Chosen against reference: {PICK} against {REFERENCE}"
-    assert titles[1].startswith(f"Chosen against runner-up: {PICK} against ") and REFERENCE not in titles[1]
-    assert len(titles) == 2
+def titles(report: Report) -> list[str]:
+    return re.findall(r"<h3>(.*?)</h3>", Queries().render(report))
 
 
-def test_the_runner_up_is_who_is_picked_next_most_often(report: Report) -> None:
-    often = [{"id": key, "label": "", "share": 0.5} for key in ("id01", "id03")]
-    html = Queries().render(report._replace(decision={**report.decision, "same_pick": often}))
-    assert "against small · mean · 768 · float32</h3>" in html
+def test_the_chosen_stands_against_the_reference_and_the_best_of_another_model(report: Report) -> None:
+    assert titles(report) == [
+        f"Chosen against the reference: {PICK} against {REFERENCE}",
+        f"Chosen against the best of another model: {PICK} against {OTHER}",
+    ]
 
 
-def test_without_a_pick_the_reference_stands_against_the_runner_up(report: Report) -> None:
-    html = Queries().render(report._replace(decision={**report.decision, "pick": None, "same_pick": []}))
-    assert re.findall(r"<h3>(.*?)</h3>", html) == [f"Reference against runner-up: {REFERENCE} against {PICK}"]
+def test_the_cheapest_that_stays_open_is_the_third_and_only_where_it_is_cheaper(report: Report) -> None:
+    """The binary one is the cheapest of all."""
+
+    def with_binary(high: float, rank: int) -> Report:
+        changed = {"interval": [-0.2, high], "cost_rank": rank}
+        entries = [e | changed if e["quantization"] == "binary" else e for e in report.entries]
+        return report._replace(decision={**report.decision, "candidates": entries})
+
+    binary = "large · mean · 768 · binary"
+    assert titles(with_binary(0.0, 0))[2:] == [f"Chosen against the cheapest that stays open: {PICK} against {binary}"]
+    assert len(titles(with_binary(-0.1, 0))) == 2, "it is shown to lie below the margin"
+    assert len(titles(with_binary(0.0, 99))) == 2, "it is dearer than the pick"
+
+
+def test_of_a_single_model_without_anything_open_the_next_most_often_picked_stands_there(report: Report) -> None:
+    chosen = [e | {"interval": [-0.2, -0.1]} for e in report.entries if e["model"] == "large"]
+    often = [{"id": key, "label": "", "share": 0.5} for key in ("id00", "id02")]
+    alone = {**report.decision, "candidates": chosen, "pick": "id00", "reference": "id00", "same_pick": often}
+    binary = "large · mean · 768 · binary"
+    assert titles(report._replace(decision=alone)) == [f"Chosen against the next: {REFERENCE} against {binary}"]
+
+
+def test_without_a_pick_the_reference_stands_against_the_others(report: Report) -> None:
+    open_ = report._replace(decision={**report.decision, "pick": None, "same_pick": []})
+    assert titles(open_) == [f"Reference against the best of another model: {REFERENCE} against {OTHER}"]
 
 
 def test_won_tied_and_lost_add_up_on_every_set() -> None:
@@ -70,7 +90,7 @@ def test_losses_are_folded_with_both_top_three_and_what_is_said_of_them(report: 
     assert "How do I reset it?" in fold
     assert fold.count("Press the button.") == 6
     assert [fold.count(word) for word in ("grade 2", "grade 0", "not judged")] == [2, 2, 2]
-    assert html.count("<details>") <= 40
+    assert html.count("<details>") <= 60
     assert "query_text" not in html
 
 

@@ -11,14 +11,11 @@ from harness.policy import Policy
 from harness.report import Report, anchor, read_report, standard_sections
 from harness.sections.change import Change
 from harness.sections.configurations import Configurations
-from harness.sections.data_health import DataHealth
 from harness.sections.decision import Decision
 from harness.sections.quantization import Quantization
 from harness.sections.stages import Stages
 from harness.sections.timing_health import TimingHealth
-from harness.sections.tradeoffs import Tradeoffs
 from harness.sections.why import Why
-from harness.shapes import shape_of
 from tests.small_sweep import FOUR, POLICY, candidate, failed, small_sweep
 
 NAMES = sorted(available("sections"))
@@ -71,36 +68,13 @@ def test_a_long_forest_keeps_reference_and_pick_and_counts_what_it_leaves_out() 
 
 def test_what_would_change_is_a_row_for_each_assumption(report: Report) -> None:
     changes = [
-        {"if": "margin 0.5", "then": "small", "changes": True},
-        {"if": "set x left out", "then": "(same)", "changes": False},
+        {"if": "margin 0.5", "then": "small", "changes": True, "difference": -0.01},
+        {"if": "set x left out", "then": "(same)", "changes": False, "difference": None},
     ]
     html = Change().render(report._replace(decision={**report.decision, "changes": changes}))
     assert html.count("<tr>") == 3
-    assert "<strong>yes</strong>" in html
+    assert "<strong>yes</strong>" in html and "small (−0.010)" in html
     assert Change().render(report._replace(decision={**report.decision, "changes": []})) == ""
-
-
-def test_hollow_marks_are_those_that_somebody_faster_and_better_beats(report: Report) -> None:
-    html = Tradeoffs().render(report)
-    plot = html[html.index('aria-label="Mean nDCG@10 against query p95') :]
-    plot = plot[: plot.index("</svg>")]
-    keys = report.keys
-    drawn = re.findall(r'data-c="(c\d+)".*?<use [^>]*style="([^"]*)"', plot, re.S)
-    hollow = {key for key, style in drawn if "fill-opacity: 0" in style}
-    assert len(drawn) == 4
-    beaten = {e["id"] for e in report.entries if e["quantization"] in ("binary",)}
-    assert {keys[i] for i in beaten} <= hollow
-    assert keys[report.decision["reference"]] not in hollow
-    assert keys[next(e["id"] for e in report.entries if e["model"] == "small")] not in hollow
-
-
-def test_every_mark_on_a_plot_is_explained_and_no_other() -> None:
-    kinds = [("large", "float32"), ("large", "int4"), ("large", "pq m=8+rescore50"), ("bm25", "-"), ("large", "new")]
-    sweep = small_sweep([candidate(model, kind, 0.5, 100) for model, kind in kinds])
-    html = Tradeoffs().render(read_report(sweep, decide(sweep, POLICY)))
-    expected = "circle: float32; pentagon: int4; plus: pq; triangle pointing down: nothing to quantize; star: new"
-    assert f"Marks by quantization: {expected}." in html
-    assert len({shape_of(kind) for _, kind in kinds}) == len(kinds)
 
 
 def test_a_label_cut_for_a_plot_keeps_what_tells_candidates_apart() -> None:
@@ -195,26 +169,6 @@ def test_numbers_are_exact_behind_what_is_shown_and_not_written_twice(report: Re
     assert "<td>750</td>" in html
 
 
-def test_data_health_counts_sets_judgements_cuts_and_findings() -> None:
-    sweep = small_sweep(tasks=("helpdesk", "scifact"))
-    sweep.manifest["evalsets"]["scifact"]["notes"] = [
-        {"code": "dangling", "level": "warning", "place": "q.tsv:3", "message": "judged document is absent",
-         "effect": "caps recall", "fix": "restore it", "count": 1234}
-    ]  # fmt: skip
-    html = DataHealth().render(read_report(sweep, decide(sweep, POLICY)))
-    for text in (
-        "helpdesk",
-        "scifact",
-        "judged document is absent",
-        "1\u202f234",
-        "caps recall",
-        "90 %",
-        "10 %",
-        "3.00",
-    ):
-        assert text in html
-
-
 def test_timing_health_says_how_latency_is_made_and_repeats_every_warning(report: Report) -> None:
     html = TimingHealth().render(report)
     assert "measured apart" in html
@@ -226,19 +180,38 @@ def test_timing_health_says_how_latency_is_made_and_repeats_every_warning(report
     assert "repeats lie 40% apart" in TimingHealth().render(report._replace(records={**report.records, noisy: loud}))
 
 
-def test_findings_stand_by_level_and_long_lists_are_folded() -> None:
+def test_rows_of_one_candidate_are_a_group_and_the_reason_is_short() -> None:
     sweep = small_sweep()
-    base = {"place": "", "effect": "", "fix": "", "count": 1}
-    levels = ["info", *["warning"] * 14, "error"]
-    notes = [base | {"code": "c", "level": level, "message": f"met {n}"} for n, level in enumerate(levels)]
-    sweep.manifest["evalsets"]["helpdesk"]["notes"] = [
-        n | {"example": "d17"} if n["level"] == "error" else n for n in notes
-    ]
-    html = DataHealth().render(read_report(sweep, decide(sweep, POLICY)))
-    captions = re.findall(r"<caption>([\w ]+)", html[html.index("<h3>Findings") :])
-    assert captions == ["Errors", "Warnings", "Warnings", "For information"]
-    assert "<summary>2 more warnings</summary>" in html and "<summary>1 for information</summary>" in html
-    assert "d17" in html and all(f"met {n}" in html for n in range(16))
+    sweep.manifest["variants"] += [v | {"batch_size": 64} for v in sweep.manifest["variants"]]
+    html = Configurations().render(read_report(sweep, decide(sweep, POLICY)))
+    looks = re.findall(r'<tr data-c="(c\d)"(?: data-in="1")?(?: class="([\w ]+)")?>', html)
+    assert [look.endswith("again") for _, look in looks] == [False, True] * 4
+    assert [key for key, _ in looks[::2]] == [key for key, _ in looks[1::2]]
+    assert [look for _, look in looks if "chosen" in look] == ["chosen", "chosen again"]
+    assert html.count("not within the margin") == 4 and "could be" not in html
+    assert "8 rows, best first. What" in html
+
+
+def test_a_changed_policy_is_not_said_to_be_a_changed_margin(report: Report) -> None:
+    def told(changed: str) -> str:
+        return Why().render(report._replace(decision={**report.decision, "policy_changed": changed}))
+
+    margin = f"the margin of {POLICY.margin}"
+    assert f"{margin} (the policy was changed after results existed)" in told("2026-05-01")
+    assert f"{margin} that was fixed beforehand" in told("")
+
+
+def test_every_timing_warning_is_on_the_page() -> None:
+    sweep = small_sweep([candidate(f"m{n}", "float32", 0.5, 100 + n) for n in range(6)])
+    report = read_report(sweep, decide(sweep, POLICY))
+    loud = {
+        key: type(r)(**{**r.__dict__, "warnings": (f"{key} lies apart",)})
+        for key, r in report.records.items()
+        if r.kind == "timing"
+    }
+    html = TimingHealth().render(report._replace(records={**report.records, **loud}))
+    assert len(loud) > 9 and all(html.count(f"{key} lies apart") == 1 for key in loud)
+    assert f"<summary>{len(loud) - 8} more warnings</summary>" in html and "harness table" not in html
 
 
 def test_what_was_held_out_borderline_and_drawn_anew_is_told(report: Report) -> None:
@@ -246,7 +219,7 @@ def test_what_was_held_out_borderline_and_drawn_anew_is_told(report: Report) -> 
     assert pick is not None
     told = {
         "held_out": {"share": 0.3, "items": 200, "pick": pick["id"], "label": pick["label"], "same": True,
-                     "difference": -0.0042, "interval": [-0.011, 0.003]},
+                     "against": "small · int4", "difference": -0.0042, "interval": [-0.011, 0.003]},
         "borderline": [{"id": "x", "label": "small · int8", "text": "query p95 29.8 at its upper 95 % bound"}],
         "weights_drawn": [{"id": pick["id"], "label": pick["label"], "share": 0.875}],
         "other_sets": [],
@@ -254,7 +227,7 @@ def test_what_was_held_out_borderline_and_drawn_anew_is_told(report: Report) -> 
     full = report._replace(decision={**report.decision, **told})
     why = Why().render(full)
     assert "on 70 % of the queries and picked the same; on the 200 that it never saw" in why
-    assert "<b>−0.004</b> [−0.011, +0.003]" in why
+    assert "its difference from small · int4 is <b>−0.004</b> [−0.011, +0.003]" in why
     assert "small · int8: query p95 29.8 at its upper" in why
     change = Change().render(full)
     assert f"<dt>Weights of the eval sets drawn at random</dt><dd>{pick['label']} 88 %</dd>" in change

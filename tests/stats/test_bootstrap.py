@@ -134,9 +134,21 @@ def test_a_candidate_that_equals_the_reference_on_every_item_seen_is_not_proven_
     assert bounds.one_sided[0] == bounds.low[0] == bounds.high[0] == 0.0
 
 
-def test_where_every_score_is_equal_nothing_moved_and_the_bounds_are_the_difference() -> None:
-    bounds = simultaneous(_differences(np.full((3, 50), 0.5), 0), 0.95)
-    assert bounds.one_sided.tolist() == bounds.high.tolist() == [0.0, 0.0, 0.0]
+@pytest.mark.parametrize("candidates", [2, 3])
+def test_where_every_score_is_equal_the_bounds_are_those_of_a_normal_error(candidates: int) -> None:
+    """No draw moves; the error is 0.1 / sqrt(50 x 49), times z(95 %) and z(97.5 %)."""
+    bounds = simultaneous(_differences(np.full((candidates, 50), 0.5), 0), 0.95)
+    assert bounds.one_sided[1] == pytest.approx(-1.645 * 0.1 / np.sqrt(50 * 49), rel=1e-3)
+    assert bounds.high[1] == -bounds.low[1] == pytest.approx(1.96 * 0.1 / np.sqrt(50 * 49), rel=1e-3)
+    assert bounds.one_sided[0] == bounds.low[0] == bounds.high[0] == 0.0
+
+
+def test_no_bound_is_nearer_than_that_of_a_normal_error() -> None:
+    """A rare large gain leans t to the left: its upper quantile alone would be 1.2."""
+    gap = np.where(np.arange(100) < 3, 1.0, 0.0)
+    found = _differences(np.stack([gap, np.zeros(100)]), 1, 4000)
+    assert np.quantile(found.t.max(axis=1), 0.95) < 1.5
+    assert found.observed[0] - simultaneous(found, 0.95).one_sided[0] == pytest.approx(1.645 * found.error[0], rel=1e-3)
 
 
 def test_a_set_of_one_item_has_no_spread_and_is_refused() -> None:

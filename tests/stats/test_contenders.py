@@ -33,6 +33,15 @@ def test_a_best_without_rivals_has_the_plain_intervals() -> None:
         np.testing.assert_array_equal(one, other)
 
 
+def test_equals_on_every_item_seen_are_not_proven_equal() -> None:
+    """No draw moves: 1.96 and 1.645 errors of 0.1 / sqrt(60 x 59)."""
+    scores, error = np.full((3, 60), 0.5), 0.1 / np.sqrt(60 * 59)
+    best, _, wider = _bounds(scores)
+    others = np.arange(3) != best
+    np.testing.assert_allclose(wider.high[others], 1.96 * error, rtol=1e-3)
+    assert shortfall([scores], [1.0], 0, draw([60], 300, 0), 0.95) == pytest.approx(1.645 * error, rel=1e-3)
+
+
 def test_intervals_of_equals_hold_though_the_reference_was_chosen() -> None:
     """Plain intervals call one of ten equals worse than the best in a fifth of the tables."""
     plain_missed = missed = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.stats.effects import paired
+from harness.stats.effects import effect, paired
 from harness.types import HarnessError
 
 
@@ -14,7 +14,6 @@ def test_win_tie_loss_spread_and_detectable_difference_by_hand() -> None:
     assert (found.wins, found.ties, found.losses) == (2, 1, 1)
     gaps = np.asarray([0.0, 0.5, 0.5, -0.5])
     assert found.sd == pytest.approx(gaps.std(ddof=1))
-    assert found.effect == pytest.approx(gaps.mean() / gaps.std(ddof=1))
     assert found.detectable == pytest.approx(2.80 * found.sd / 2)
 
 
@@ -22,15 +21,22 @@ def test_rounding_noise_is_a_tie() -> None:
     assert paired(np.asarray([0.1 + 0.2]), np.asarray([0.3])).ties == 1
 
 
-def test_equal_scores_have_no_effect_and_a_constant_gain_an_infinite_one() -> None:
-    assert paired(np.full(4, 0.5), np.full(4, 0.5)).effect == 0
-    assert paired(np.full(4, 0.2), np.full(4, 0.5)).effect == -np.inf
+def test_an_effect_is_the_difference_in_standard_deviations() -> None:
+    assert effect(-0.05, 0.2) == pytest.approx(-0.25)
+    assert effect(0.0, 0.2) == 0
 
 
-def test_one_item_has_no_spread_no_effect_and_shows_nothing() -> None:
+def test_equal_scores_have_no_effect_and_a_loss_without_spread_has_none_that_is_a_number() -> None:
+    assert effect(0.0, 0.0) == 0
+    assert effect(-0.25, 0.0) is None
+    assert effect(-0.25, 1e-17) is None, "rounding noise is no spread"
+    assert effect(0.4, float("nan")) is None, "one item"
+
+
+def test_one_item_has_no_spread_and_shows_nothing() -> None:
     found = paired(np.asarray([0.9]), np.asarray([0.5]))
     assert found.wins == 1
-    assert np.isnan([found.sd, found.effect, found.detectable]).all()
+    assert np.isnan([found.sd, found.detectable]).all()
 
 
 @pytest.mark.parametrize("other", [np.ones(3), np.ones((2, 2)), np.asarray([0.5, np.nan])])

@@ -32,9 +32,36 @@ def test_p_equals_scipys_permutation_test_of_pairs() -> None:
     assert randomised([np.stack([one, other])], [1], 0, 20_000, 0)[1] == pytest.approx(theirs, abs=0.015)
 
 
-def test_p_is_never_0_and_its_least_is_one_in_draws_plus_one() -> None:
-    scores = np.stack([np.zeros(200), np.ones(200)])
-    assert randomised([scores], [1], 0, 99, 0).tolist() == [1.0, 0.01]
+def test_p_is_never_0_and_below_what_draws_can_show_it_is_hoeffdings_bound() -> None:
+    """12 alike differences: all flips but two are nearer, p is 2 / 2 ** 12; the bound is 2 exp(-12 / 2)."""
+    scores = np.stack([np.zeros(12), np.ones(12)])
+    assert randomised([scores], [1], 0, 99, 0) == pytest.approx([1.0, 2 * np.exp(-6)])
+    assert 1 / 4000 < randomised([scores], [1], 0, 2500, 0)[1] < 1 / 500, "so many draws know better"
+    assert 0 < randomised([np.stack([np.zeros(5000), np.ones(5000)])], [1], 0, 99, 0)[1] < 1e-300
+
+
+def test_the_bound_is_never_below_the_share_of_all_flips() -> None:
+    for spread in (0.1, 0.5, 2.0):
+        gap = 0.5 + spread * GENERATOR.normal(size=12)
+        sums = np.asarray(list(product((1, -1), repeat=12))) @ gap
+        exact = np.mean(np.abs(sums) >= abs(gap.sum()) - 1e-12)
+        weights = [2.0, 1.0]  # of half the items each: what is tested is the sum of all, each counted by its set
+        halves = [np.stack([gap[:6] / 2, np.zeros(6)]), np.stack([gap[6:], np.zeros(6)])]
+        assert randomised(halves, weights, 1, 1, 0)[0] >= exact
+
+
+def test_many_candidates_that_are_clearly_worse_keep_small_p_values_after_holm() -> None:
+    """With one in draws plus one as the least p, none of 150 would be under 0.15."""
+    base = GENERATOR.uniform(0.3, 0.9, 300)
+    scores = np.stack([base, *(base - 0.15 + GENERATOR.normal(0, 0.1, (150, 300)))])
+    assert holm(randomised([scores], [1], 0, 999, 0)[1:]).max() < 1e-6
+
+
+def test_more_draws_than_are_made_at_a_time_are_counted_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.stack([np.zeros(30), GENERATOR.normal(0.02, 0.1, 30)])
+    whole = randomised([scores], [1], 0, 6000, 0)[1]
+    monkeypatch.setattr("harness.stats.randomisation._AT_ONCE", 7)
+    assert randomised([scores], [1], 0, 6000, 0)[1] == pytest.approx(whole, abs=0.03)
 
 
 def test_equal_scores_and_one_item_show_nothing() -> None:
