@@ -151,9 +151,9 @@ def percent(share: float | None) -> str:
     """A share in whole percent; what is neither none nor all never reads as 0 or 100."""
     if share is None:
         return ABSENT
-    if 0 < share < 0.005:
+    if 0 < share <= 0.005:
         return "under 1 %"
-    return "over 99 %" if 0.995 < share < 1 else f"{share:.0%}".replace("%", " %")
+    return "over 99 %" if 0.995 <= share < 1 else f"{share:.0%}".replace("%", " %")
 
 
 def legible(text: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness import evidence
 from harness.checks import engines
 from harness.checks.engines import expected, reachable, with_queries
 from harness.checks.study import Study, Unchecked
@@ -145,6 +146,10 @@ def test_some_queries_of_a_set_keep_their_judgements() -> None:
 def test_bm25_reads_the_first_language_that_it_knows(languages: tuple[str, ...], expected_part: Bm25) -> None:
     evalset = made(["a"], ["x"], [(0, 0, 1)])
     assert engines.bm25(EvalSet(**{**vars(evalset), "languages": languages})) == expected_part
+
+
+def test_the_decision_knows_the_finding_by_its_name() -> None:
+    assert engines.WITHIN == evidence.WITHIN
 
 
 @pytest.mark.real
