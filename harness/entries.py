@@ -10,7 +10,7 @@ import numpy as np
 from harness.candidates import Breach, Candidate
 from harness.policy import Policy
 from harness.ruling import LEAST_QUERIES, Field, Verdict
-from harness.stats.effects import Paired, effect, paired
+from harness.stats.effects import Paired, effect, paired, verdict_of
 from harness.stats.power import HOPELESS, detectable, queries_needed
 from harness.stats.randomisation import holm, randomised
 from harness.types import Doubles
@@ -100,11 +100,8 @@ def _pooled(pairs: Sequence[Paired], field: Field) -> float:
 
 def _verdict(low: float, high: float, margin: float) -> str:
     """equivalent (within the margin), better (this one, or `the reference is better`), or inconclusive."""
-    if low > -margin and high < margin:
-        return "equivalent"
-    if low > 0:
-        return "better"
-    return "the reference is better" if high < 0 else "inconclusive"
+    word = verdict_of(low, high, margin)
+    return "the reference is better" if word == "worse" else word
 
 
 def _why_not(entry: Entry, outcome: Outcome, verdict: Verdict, i: int) -> str:

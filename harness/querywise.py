@@ -12,7 +12,7 @@ from harness.items import Item, Labels, item_of
 from harness.policy import Policy, read_policy, set_weights
 from harness.ruling import LEAST_QUERIES
 from harness.stats.bootstrap import differences, draw, simultaneous
-from harness.stats.effects import paired
+from harness.stats.effects import paired, verdict_of
 from harness.table import Sweep
 from harness.types import Doubles, HarnessError, Record
 from harness.wording import called, enumerated, set_name
@@ -159,10 +159,7 @@ def _outcome(sets: Sequence[Doubles], weights: Sequence[float], drawn: Sequence[
 def _verdict(interval: tuple[float, float] | None, margin: float) -> str:
     if interval is None:
         return "inconclusive"
-    low, high = interval
-    if low > -margin and high < margin:
-        return "equivalent"
-    return "better" if low > 0 or high < 0 else "inconclusive"
+    return verdict_of(*interval, margin).replace("worse", "better")  # of which one, the difference says
 
 
 def _versus(

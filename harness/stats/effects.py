@@ -47,3 +47,12 @@ def effect(difference: float, sd: float) -> float | None:
     if sd > _TIE:
         return difference / sd
     return 0.0 if sd <= _TIE and abs(difference) <= _TIE else None
+
+
+def verdict_of(low: float, high: float, margin: float) -> str:
+    """What an interval of a difference says: equivalent (within the margin), better, worse or inconclusive."""
+    if low > -margin and high < margin:
+        return "equivalent"
+    if low > 0:
+        return "better"
+    return "worse" if high < 0 else "inconclusive"

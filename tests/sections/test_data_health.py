@@ -58,7 +58,7 @@ def test_what_was_not_checked_and_a_failed_doctor_are_no_findings() -> None:
     assert "<li>Whether labels are right</li>" in html
     assert '<li>Texts over a limit <span class="note">(helpdesk)</span></li>' in html
     assert "The checks found nothing to report." in html and "for information" not in html
-    broken = base | {"code": "doctor-failed", "message": "the data doctor failed: OSError: /home/ann/sets/q.tsv:3"}
+    broken = base | {"code": "doctor-failed", "message": "the data doctor failed: OSError: /elsewhere/sets/q.tsv:3"}
     sweep.manifest["evalsets"]["scifact"]["notes"] = [broken]
     html = DataHealth().render(read_report(sweep, decide(sweep, POLICY)))
     assert "scifact: the data doctor failed: OSError: q.tsv:3." in html and "nothing to report" not in html
@@ -67,10 +67,10 @@ def test_what_was_not_checked_and_a_failed_doctor_are_no_findings() -> None:
 @pytest.mark.parametrize(
     ("places", "shown"),
     [
-        (["/tmp/x y/sets/a", "/tmp/x y/sets/a/qrels/test.tsv:3"], ["a", "qrels/test.tsv:3"]),
-        (["/home/ann/queries.jsonl:3"], ["queries.jsonl:3"]),
-        (["/home/ann/q.tsv", '/home/ann/q.tsv (document "d/1")'], ["q.tsv", "q.tsv (document &#34;d/1&#34;)"]),
-        (["/home/ann/q.tsv:1", "/var/sets/d.tsv:2"], ["q.tsv:1", "d.tsv:2"]),
+        (["/a b/sets/a", "/a b/sets/a/qrels/test.tsv:3"], ["a", "qrels/test.tsv:3"]),
+        (["/elsewhere/queries.jsonl:3"], ["queries.jsonl:3"]),
+        (["/elsewhere/q.tsv", '/elsewhere/q.tsv (document "d/1")'], ["q.tsv", "q.tsv (document &#34;d/1&#34;)"]),
+        (["/elsewhere/q.tsv:1", "/other/sets/d.tsv:2"], ["q.tsv:1", "d.tsv:2"]),
         (["tasks/a/q.tsv:1", "mteb/SciFact", ""], ["tasks/a/q.tsv:1", "mteb/SciFact", ""]),
     ],
 )
