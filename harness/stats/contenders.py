@@ -39,7 +39,8 @@ def against_best(
         lead += weight * (each @ scores[rivals].T - scores[rivals].mean(axis=1))
     chosen = _chosen(sets, weights, rivals[np.argmax(lead, axis=1)], drawn)
     reach = critical(chosen, confidence, True) * plain.error
-    return Bounds(bounds.one_sided, plain.observed - reach, plain.observed + reach)
+    low = np.minimum(plain.observed - reach, bounds.one_sided)  # two-sided is never the narrower claim
+    return Bounds(bounds.one_sided, low, plain.observed + reach)
 
 
 def _chosen(
