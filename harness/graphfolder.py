@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.batching import batches
+from harness.batching import Batching
 from harness.modelfolder import (
     check_room,
     chosen_limit,
@@ -25,10 +26,11 @@ from harness.modelfolder import (
     transformer_of,
 )  # fmt: skip
 from harness.parts import find, place
-from harness.protocols import Pooling
+from harness.protocols import Encoder, Pooling
 from harness.tokenizing import folder_spans, read_tokenizer
 from harness.types import Encoded, Floats, HarnessError, Inapplicable, Ints, Role, Traits, first_line
 
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _STATES = ("last_hidden_state", "token_embeddings")
 _FINISHED = "sentence_embedding"
 _IN_GRAPH = {"Transformer", "Pooling", "Normalize"}  # modules that need no weights beside the graph
@@ -55,6 +57,8 @@ class GraphEncoder:
     `file` is the graph inside the folder `path` (onnx/model_quantized.onnx). Left out, `own_pooling`, `prompts`,
     `max_tokens` (0) and `similarity` ("native") are what sentence-transformers' JSON files in the folder say, where it
     has them; `own_pooling` must be given where neither they nor the graph (an output sentence_embedding) say it.
+    `reference` (a sentence-transformers folder or a hub id) is the model that the graph was made from: vectors are held
+    against its own, see `precision`.
     """
 
     path: str = place()
@@ -63,6 +67,7 @@ class GraphEncoder:
     prompts: Mapping[Role, str] | None = None
     max_tokens: int = 0
     similarity: Literal["native", "cosine", "dot", "euclidean", "manhattan"] = "native"
+    reference: str = place("")
 
     def content(self) -> Mapping[str, str]:
         """sha256 of the graph and of the files beside it that may decide the vectors; wherever the folder lies.
@@ -97,6 +102,18 @@ class GraphEncoder:
         """The same model without prompts."""
         return replace(self, prompts=None)
 
+    def original(self) -> Encoder | None:
+        """The model in float32 that `reference` names, read as this one is; None without a name."""
+        if not self.reference:
+            return None
+        there = Path(self.reference).expanduser().is_dir()
+        if not there and not _HUB_ID.fullmatch(self.reference):
+            raise HarnessError(f"model.reference={self.reference}: no such folder, and no hub id")
+        where = {"path" if there else "id": self.reference}
+        how = {"prompts": self.prompts, "max_tokens": self.max_tokens, "similarity": self.similarity}
+        made: Encoder = find("encoders", "sentence_transformer")(**where, **how)
+        return made
+
     def spans(self, texts: Sequence[str]) -> list[Ints]:
         """See `Encoder`."""
         return folder_spans(self.folder(), texts)
@@ -129,6 +146,8 @@ class OpenGraph:
     text changes its vector (cosine down to 0.985): where this is seen, texts go through one at a time.
     """
 
+    batch_used = 0  # texts in a full batch of the last `encode` that was given a size
+
     def __init__(self, part: GraphEncoder, graph: Graph) -> None:
         folder = part.folder()
         self.part, self.graph, self.name = part, graph, folder.name
@@ -153,10 +172,12 @@ class OpenGraph:
         prompted = [self.part.prompt(role) + t for t in texts]
         full = np.asarray([len(e.ids) for e in self.tokenizer.encode_batch(prompted)], dtype=np.int32)
         tokens = np.minimum(full, self.limit).astype(np.int32)
-        order = list(batches(tokens, 1 if self.alone else batch_size))
-        chunks = [self._forward([prompted[i] for i in rows], poolings) for rows in order]
-        back = np.argsort(np.concatenate(order))
-        return Encoded(tuple(np.concatenate([c[j] for c in chunks])[back] for j in range(len(poolings))), tokens, full)
+        batching = Batching[list[Floats]](1 if self.alone else batch_size)
+        passes = list(batching.run(tokens, lambda rows: self._forward([prompted[i] for i in rows], poolings)))
+        self.batch_used = batching.used
+        back = np.argsort(np.concatenate([rows for rows, _ in passes]))
+        columns = [np.concatenate([made[j] for _, made in passes])[back] for j in range(len(poolings))]
+        return Encoded(tuple(columns), tokens, full)
 
     def _forward(self, texts: list[str], poolings: Sequence[Pooling]) -> list[Floats]:
         mask, outputs = self._run(texts)

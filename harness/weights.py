@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 
-from harness.batching import batches
+from harness.batching import Batching
 from harness.modelfolder import (
     chosen_limit,
     hashes_of,
@@ -152,6 +152,7 @@ class OpenWeights(ABC):
 
     refusal: ClassVar[str]  # said where another pooling than the model's own is asked for
     width: ClassVar[int] = 1  # in states of an ordinary encoder
+    batch_used = 0  # texts in a full batch of the last `encode` that was given a size
 
     def __init__(self, part: Weights, model: Any) -> None:
         self.part = part
@@ -164,11 +165,12 @@ class OpenWeights(ABC):
             raise Inapplicable(self.refusal)
         prompt = self.part.prompt(role)
         full = self._full_tokens([prompt + t for t in texts], role)
-        order, made = [], []
-        for rows in batches(self._lengths(full, role) * self.width, batch_size, self.model.device.type):
-            made.append(self.forward([texts[j] for j in rows], role, prompt))
-            order.append(rows)
-        back = np.argsort(np.concatenate(order))
+        batching = Batching[Pieces](batch_size, self.model.device.type)
+        lengths = self._lengths(full, role) * self.width
+        passes = list(batching.run(lengths, lambda rows: self.forward([texts[j] for j in rows], role, prompt)))
+        self.batch_used = batching.used
+        made = [one for _, one in passes]
+        back = np.argsort(np.concatenate([rows for rows, _ in passes]))
         pieces = [piece for one in made for piece in np.split(one.rows, np.cumsum(one.counts)[:-1])]
         joined = np.concatenate([pieces[i] for i in back])
         tokens = np.minimum(np.concatenate([one.tokens for one in made])[back], full)  # expansion is no token of a text

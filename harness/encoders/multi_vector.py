@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.completeness import check_complete
 from harness.modelfolder import check_no_reranker, check_room, modules_of, settings
-from harness.types import Role, Traits
+from harness.types import Floats, Role, Traits
 from harness.weights import OpenWeights, Pieces, Weights, entrance, loading
 
 if TYPE_CHECKING:
@@ -60,9 +60,11 @@ class MultiVector(Weights):
 
     def open(self, device: str) -> OpenMultiVector:
         """Load the weights; Unavailable where they cannot be reached, HarnessError where the folder is no model."""
+        from harness.packed import packed
+
         folder = self.unchanged()
         check_no_reranker(folder)
-        model = _load(folder, self, device)
+        model = packed(lambda: _load(folder, self, device), _looked_at)
         first = entrance(model, "document")
         if self.max_tokens:
             first.document_length = self.limit()
@@ -101,6 +103,12 @@ def _load(folder: Path, part: MultiVector, device: str) -> Model:
             model = Model(modules=[m for m in model if not isinstance(m, Dense)], device=device)
     check_complete(folder.name, model)
     return model.to(getattr(torch, part.dtype)).eval()
+
+
+def _looked_at(model: Model) -> Floats:
+    """What tells whether a model still gives what it gave."""
+    found: Floats = model.encode_document("a somewhat longer text, of two parts").float().cpu().numpy()
+    return found
 
 
 def _is_bare(folder: Path) -> bool:

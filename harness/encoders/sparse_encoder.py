@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.completeness import check_complete
 from harness.modelfolder import check_room, modules_of, settings, similarity_of
 from harness.sparse import packed
-from harness.types import HarnessError, Role, Similarity, Traits
+from harness.types import Floats, HarnessError, Role, Similarity, Traits
 from harness.weights import OpenWeights, Pieces, Weights, entrance, loading
 
 if TYPE_CHECKING:
@@ -40,9 +40,11 @@ class Sparse(Weights):
 
     def open(self, device: str) -> OpenSparse:
         """Load the weights; Unavailable where they cannot be reached, HarnessError where the folder is no model."""
+        from harness.packed import packed
+
         folder = self.unchanged()
         _is_described(folder)
-        model = _load(folder, self, device)
+        model = packed(lambda: _load(folder, self, device), _looked_at)
         if self.max_tokens:
             model.max_seq_length = self.limit()
         first = entrance(model, "document")
@@ -85,6 +87,12 @@ def _load(folder: Path, part: Sparse, device: str) -> Model:
         model = Model(str(folder), device=device, **own)
     check_complete(folder.name, model)
     return model.to(getattr(torch, part.dtype)).eval()
+
+
+def _looked_at(model: Model) -> Floats:
+    """What tells whether a model still gives what it gave."""
+    found: Floats = model.encode(["a somewhat longer text, of two parts"]).to_dense().float().cpu().numpy()
+    return found
 
 
 def _is_described(folder: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.batching import batches
+from harness.batching import Batching
 from harness.completeness import check_complete
 from harness.modelfolder import check_room, chosen_limit, limit_of, modules_of, settings, transformer_of
 from harness.tokenizing import folder_pair_tokens
@@ -58,10 +58,12 @@ class CrossEncoder(Files):
 
     def rerank(self, device: str) -> OpenCrossEncoder:
         """Load the weights; Unavailable where they cannot be reached, HarnessError where they give no score a pair."""
+        from harness.packed import packed
+
         folder = self.unchanged()
         _check_scores_pairs(folder)
         limit = self.limit()
-        model = _load(folder, self, device)
+        model = packed(lambda: _load(folder, self, device), _looked_at)
         check_room(limit, model.tokenizer.num_special_tokens_to_add(pair=True))
         return OpenCrossEncoder(model)
 
@@ -81,13 +83,16 @@ class OpenCrossEncoder:
 
         pairs = list(zip(queries, documents, strict=True))
         scores = np.empty(len(pairs), dtype=np.float32)
-        for rows in batches(self._tokens(pairs), None, self.model.device.type):
-            scores[rows] = self.model.predict(
-                [pairs[i] for i in rows],
-                batch_size=len(rows),
-                activation_fn=torch.nn.Identity(),
-                show_progress_bar=False,
+        as_it_is = torch.nn.Identity()
+
+        def forward(rows: NDArray[np.int64]) -> Floats:
+            some, most = [pairs[i] for i in rows], len(rows)
+            return np.asarray(
+                self.model.predict(some, batch_size=most, activation_fn=as_it_is, show_progress_bar=False)
             )
+
+        for rows, found in Batching[Floats](None, self.model.device.type).run(self._tokens(pairs), forward):
+            scores[rows] = found
         return scores
 
     def _tokens(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.int32]:
@@ -98,6 +103,12 @@ class OpenCrossEncoder:
         cut = {"truncation": True, "max_length": limit} if limit else {}
         encoded = self.model.tokenizer(*map(list, zip(*pairs, strict=True)), padding=False, **cut)
         return np.asarray([len(ids) for ids in encoded["input_ids"]], dtype=np.int32)
+
+
+def _looked_at(model: Model) -> Floats:
+    """What tells whether a model still gives what it gave."""
+    pairs = [("a query", "a somewhat longer text, of two parts"), ("a query", "another")]
+    return np.asarray(model.predict(pairs, show_progress_bar=False), dtype=np.float32)
 
 
 def _default_prompt(folder: Path) -> str:
