@@ -12,6 +12,7 @@ from harness.types import Doubles, EvalSet, HarnessError, Ints, Judged, Qrels, R
 
 BLOCK_ROWS = 8192
 _DECIMALS = 9
+_MIXER, _ROOM = np.uint64(0x9E3779B97F4A7C15), 8  # Knuth's multiplicative hashing, 1 key in 8 places or more
 _SAME = 1e-5  # of the largest number: float32 rounds sums of equal numbers by less
 
 
@@ -92,20 +93,31 @@ def own_documents(evalset: EvalSet) -> Ints:
 
 def judge(ranking: Ranking, qrels: Qrels) -> Judged:
     """A ranking seen through judgements, for the queries that have a relevant document."""
-    relevant = qrels.grade > 0
-    queries = np.unique(qrels.query[relevant])
-    span = int(max(ranking.documents.max(initial=0), qrels.document.max(initial=0))) + 2
-    known = qrels.document >= 0
-    keys = qrels.query[known].astype(np.int64) * span + qrels.document[known]
-    by_key = np.argsort(keys)
+    queries = np.unique(qrels.query[qrels.grade > 0])
     documents = ranking.documents[queries]
-    wanted = queries[:, None].astype(np.int64) * span + documents
-    at = np.minimum(np.searchsorted(keys, wanted, sorter=by_key), max(len(keys) - 1, 0))
-    hit = (documents >= 0) & (keys[by_key[at]] == wanted) if len(keys) else np.zeros(documents.shape, dtype=bool)
-    grades = np.where(hit, qrels.grade[known][by_key[at]] if len(keys) else -1, -1)
+    known = qrels.document >= 0
+    span = int(max(documents.max(initial=0), qrels.document.max(initial=0))) + 2
+    keys = qrels.query[known].astype(np.int64) * span + qrels.document[known]
+    order = np.argsort(keys)
+    keys, values = keys[order], qrels.grade[known][order]
+    wanted = (queries[:, None].astype(np.int64) * span + documents).reshape(-1)
+    at = _likely(keys, wanted)
+    place = np.searchsorted(keys, wanted[at])
     # A judged grade below 0 (trec_eval's "spam") is judged, yet no gain: 0 keeps it apart from unjudged.
-    grades = np.where(hit, np.maximum(grades, 0), -1).astype(np.int32)
-    return Judged(queries.astype(np.int32), grades, documents >= 0, _ideal(qrels, queries))
+    hit = (place < len(keys)) & (documents.reshape(-1)[at] >= 0)
+    hit[hit] = keys[place[hit]] == wanted[at[hit]]
+    grades = np.full(documents.size, -1, dtype=np.int32)
+    grades[at[hit]] = np.maximum(values[place[hit]], 0)
+    return Judged(queries.astype(np.int32), grades.reshape(documents.shape), documents >= 0, _ideal(qrels, queries))
+
+
+def _likely(keys: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions in `wanted` of all that are among `keys` and a few that are not: most judge few of many documents."""
+    bits = (len(keys) * _ROOM + 1).bit_length()
+    mixed, sought = (values.view(np.uint64) * _MIXER >> np.uint64(64 - bits) for values in (keys, wanted))
+    there = np.zeros(2**bits, dtype=bool)
+    there[mixed] = True
+    return np.flatnonzero(there[sought])
 
 
 def _ideal(qrels: Qrels, queries: NDArray[np.integer]) -> Ints:

@@ -29,7 +29,7 @@ from harness.ranking import (
     stacked,
     tie_bounds,
 )
-from harness.types import HarnessError, Ranking
+from harness.types import HarnessError, Qrels, Ranking
 from tests.material import evalset, qrels_of, ranking_of
 
 METRICS = [Ndcg(3), Ndcg(5), Mrr(3), Map(4), Precision(2), Recall(3), HitRate(2), CondensedNdcg(3), JudgedShare(3)]
@@ -189,3 +189,28 @@ def test_a_tie_beyond_the_metrics_own_cut_does_not_widen_its_bounds() -> None:
     seen = judge(ranking, qrels_of({"q": {"d0": 1, "d1": 1}}, ["q"], IDS))
     low, high = tie_bounds(Ndcg(1), ranking, seen)
     assert low.tolist() == high.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_judged_ranking_holds_the_grade_of_each_document_and_nothing_else(seed):
+    generator = np.random.default_rng(seed)
+    queries, documents = int(generator.integers(1, 30)), int(generator.choice([3, 50, 2**20]))
+    deep = min(int(generator.integers(1, 40)), documents)
+    found = np.stack([generator.choice(documents, deep, replace=False) for _ in range(queries)]).astype(np.int32)
+    found[generator.random(found.shape) < 0.1] = -1
+    pairs = {(int(q), int(d)) for q in range(queries) for d in generator.choice(documents, 3)}
+    pairs |= {(q, int(d)) for q in range(queries) for d in found[q, ::4] if d >= 0}
+    grades = {pair: int(generator.integers(-1, 4)) for pair in sorted(pairs)} | {(0, -1): 2}
+    qrels = Qrels(
+        *(np.asarray(column, dtype=np.int32) for column in zip(*((*p, g) for p, g in grades.items()), strict=True))
+    )
+    judged = judge(Ranking(found, np.zeros(found.shape), np.ones(queries, dtype=bool)), qrels)
+    for row, query in enumerate(judged.query):
+        wanted = [max(grades[query, d], 0) if d >= 0 and (query, d) in grades else -1 for d in found[query]]
+        assert judged.grades[row].tolist() == wanted
+
+
+def test_a_query_whose_relevant_documents_are_all_missing_is_judged_against_nothing():
+    qrels = Qrels(*(np.asarray(column, dtype=np.int32) for column in ([0], [-1], [1])))
+    judged = judge(Ranking(np.asarray([[2, 0]], dtype=np.int32), np.zeros((1, 2)), np.ones(1, dtype=bool)), qrels)
+    assert judged.grades.tolist() == [[-1, -1]] and judged.ideal.tolist() == [[1]]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -17,6 +19,7 @@ from harness.types import Comparison, Floats, Ints, Ranking
 _ROUNDING = 4e-6  # over the error of a float32 product of unit vectors: whatever may reach the k is scored again
 _SETTLING = 1e-8  # the coarsest step of a settled score, over the largest score there can be
 _LAST_BIT = 2.0**-23
+_SHARED = 64  # queries that are worth a thread
 _CACHED_SCORES = 2**22  # for a few queries over documents in memory: one product, without a step's fixed cost
 
 
@@ -57,10 +60,23 @@ class BuiltFlat:
         """Rankings of queries that share each pass over the documents: fewer where ties leave too much to hold."""
         found = self._candidates(self._scan(queries), k, excluded)
         if found is not None:
-            return [self.corpus.rank(query, candidates, k) for query, candidates in zip(queries, found, strict=True)]
+            return self._settled(queries, found, k)
         half = len(queries) // 2
         halves = slice(None, half), slice(half, None)
         return [ranking for some in halves for ranking in self._ranked(queries[some], k, excluded[some])]
+
+    def _settled(self, queries: Floats, found: list[Ints], k: int) -> list[Ranking]:
+        """Exact scores of the candidates and the order they make, shared out over threads where there are many."""
+        rank = partial(self.corpus.rank, k=k)
+        if len(queries) < _SHARED:
+            return list(map(rank, queries, found))
+        import faiss
+
+        share = -(-len(queries) // faiss.omp_get_max_threads())
+        shares = [slice(start, start + share) for start in range(0, len(queries), share)]
+        with ThreadPoolExecutor(len(shares)) as threads:
+            parts = list(threads.map(lambda some: list(map(rank, queries[some], found[some])), shares))
+        return [ranking for part in parts for ranking in part]
 
     def _scan(self, queries: Floats) -> _Scan:
         directed = self.corpus.directed(queries)

@@ -26,8 +26,11 @@ class CondensedNdcg:
     def score(self, judged: Judged) -> Doubles:
         """float64 [n] in 0..1."""
         ranked = judged.grades[:, : self.depth]
-        order = np.argsort(ranked < 0, axis=1, kind="stable")
-        grades = np.maximum(np.take_along_axis(ranked, order, axis=1), 0)[:, : self.k].astype(np.float64)
+        seen = ranked >= 0
+        place = seen.cumsum(axis=1)  # of a judged document among the judged ones, from 1
+        query, column = np.nonzero(seen & (place <= self.k))
+        grades = np.zeros((len(ranked), self.k))
+        grades[query, place[query, column] - 1] = ranked[query, column]
         ideal = judged.ideal[:, : self.k].astype(np.float64)
         discount = 1 / np.log2(np.arange(2, self.k + 2))
         gained, possible = ((g * discount[: g.shape[1]]).cumsum(axis=1)[:, -1] for g in (grades, ideal))
