@@ -15,13 +15,13 @@ import numpy as np
 
 from harness.approximate import Approximate
 from harness.encoders.wordllama import Wordllama
+from harness.fingerprint import machine
 from harness.formats.beir import Beir
 from harness.indexes.flat import Flat
 from harness.indexes.hnsw import Hnsw
 from harness.indexes.ivf import Ivf
 from harness.poolings.native import Native
 from harness.protocols import BuiltIndex, Index
-from harness.timing import machine
 from harness.types import Doubles, Floats, Ints, RawSet
 
 K = 10

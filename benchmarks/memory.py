@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.encoders.hashing import Hashing
+from harness.fingerprint import machine
 from harness.indexes.flat import Flat
 from harness.poolings.native import Native
 from harness.protocols import Encoder, Pooling, Quantizer
@@ -27,7 +28,6 @@ from harness.quantizers.int8 import Int8
 from harness.reductions.truncate import Truncate
 from harness.retrievers.dense import Dense
 from harness.shelf import Shelf, text_keys
-from harness.timing import machine
 from harness.types import EvalSet, Floats, Qrels, Role, Texts, Vectors
 
 WIDTH = 384

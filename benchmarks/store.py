@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from harness.fingerprint import machine
 from harness.shelf import Keys, Shelf
-from harness.timing import machine
 from harness.types import Floats, Vectors
 
 WIDTH, BATCH, ROUNDS, LOOKED_UP, SMALL_SHARDS = 384, 1024, 3, 10_000, 4_000

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.timing import machine
+from harness.fingerprint import machine
 
 WORDS = [
     "task=scifact", "model=all-minilm-l6-v2", "pooling=native,cls,max,last", "dim=full,256,128,64,32",

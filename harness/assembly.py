@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 from harness.account import check_cap
 from harness.launch import yaml_of, yamls
 from harness.parts import build, did_you_mean, digest, find, identity, name_of, part_at
+from harness.precision import reference_of
 from harness.prompts import APART, plain, prompted, read_as
 from harness.protocols import Encoder, Reranker, Retriever
 from harness.types import EvalSet, HarnessError, Inapplicable, Unavailable
@@ -275,6 +276,7 @@ def _read(part: Any) -> None:
         identity(part)
         if hasattr(part, "traits"):
             part.traits()
+            identity(reference_of(part))
     except HarnessError as error:
         if type(error) is HarnessError:
             raise Unavailable(str(error)) from error

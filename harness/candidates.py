@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,11 +11,12 @@ import numpy as np
 from harness.alignment import item_ids
 from harness.machines import machines
 from harness.parts import did_you_mean
-from harness.policy import AT_MOST, Policy, named_by
+from harness.policy import Policy, named_by
 from harness.pricing import per_million_docs, per_million_queries, token_price
-from harness.table import Row, Sweep, in_steps, rows
+from harness.speeds import in_steps
+from harness.table import Row, Sweep, rows
 from harness.types import Doubles, HarnessError, Record
-from harness.wording import called, category, limit, searched
+from harness.wording import called, category, searched
 
 _LABELS = (
     "model", "pooling", "dim", "quantization", "retriever", "index", "reduction", "prompt", "chunking",
@@ -31,9 +32,9 @@ class Candidate:
     """One candidate over every eval set of the sweep.
 
     scores: eval set -> float64 [queries] of the main metric, in the order of the manifest; empty where a set has no
-    result. `costs` and speed are of the sets that are searched, of all where none is: the largest of them, None where
-    unknown. `lost` says why the candidate cannot take part, empty if it can. condensed: as `scores`, of nDCG@10 over
-    judged documents alone, for the sets whose main metric is nDCG@10.
+    result. `costs` and speed are of the sets that are searched, of all where none is: the worst of them, None where
+    unknown; memory is that of the batch size whose rate is shown. `lost` says why the candidate cannot take part, empty
+    if it can. condensed: as `scores`, of nDCG@10 over judged documents alone, for the sets whose main metric that is.
     """
 
     id: str
@@ -55,25 +56,6 @@ class Candidate:
     def inapplicable(self) -> bool:
         """Whether it has nothing that a category of the sweep asks for."""
         return self.lost.startswith(_NOT_APPLICABLE)
-
-
-class Breach(NamedTuple):
-    """A limit that a candidate does not meet: state is over, borderline or unknown."""
-
-    limit: str
-    value: Any
-    allowed: Any
-    state: str
-
-    @property
-    def text(self) -> str:
-        """One readable clause."""
-        name = limit(self.limit)
-        if self.state == "unknown":
-            return f"{name}: not known, limit {self.allowed}"
-        shown = f"{self.value:.4g}" if isinstance(self.value, float) else self.value
-        state = " at its upper 95 % bound (borderline)" if self.state == "borderline" else ""
-        return f"{name} {shown}{state}, limit {self.allowed}"
 
 
 def candidates(sweep: Sweep, policy: Policy | None = None, found: Sequence[Row] | None = None) -> list[Candidate]:
@@ -126,18 +108,23 @@ def _candidate(known: _Known, cid: str, group: Sequence[Row], card: Mapping[str,
     costly = ranked if any(searched(e["type"]) for e in about.values()) else good
     first = (list(good.values()) or list(group))[0]
     labels = {k: first[k] for k in _LABELS}
-    timed = [row for row in group if row["task"] in costly and row["docs_per_s"] is not None and known.alike]
-    rate = _rate(timed)
+    alike = [row for row in group if row["task"] in costly and row["status"] == "ok"] if known.alike else []
+    timed, best = [row for row in alike if row["docs_per_s"] is not None], _best(alike)
+    rate = min((row["docs_per_s"] for row in best if row["docs_per_s"] is not None), default=None)
     facts = {
         "docs_per_s": rate,
         "judged_at_10": {t: r["judged_at_10"] for t, r in ranked.items()},
         "relevant_at_10": {t: r["precision_at_10"] for t, r in ranked.items()},
         "condensed": {t: r["ndcg_condensed_at_10"] for t, r in ranked.items()},
         "stages": {t: r["stages_p50_ms"] for t, r in good.items() if in_steps(r["stages_p50_ms"])},
+        "parity_cosine": _least(good.values(), "parity_cosine"),
+        "parity_difference": _least(good.values(), "parity_difference"),
         "warnings": sorted({w for r in good.values() for w in r["warnings"]}),
     }
     costs = {k: _largest(costly.values(), k) if known.alike or k not in _SPEEDS else None for k in _MEASURED}
-    costs |= _spreads(costly.values() if known.alike else (), timed, rate)
+    costs |= _spreads(costly.values() if known.alike else (), best, rate)
+    costs |= {limited: _largest(best, key) for limited, key in _MEMORY.items()}
+    costs["serve_rate_per_s"] = _least(best, "serve_rate_per_s")
     costs |= _money(known, (str(labels["model"]), card), costly.values(), timed, rate)
     records = {t: known.sweep.records[known.keys[cid, t]] for t in good}
     scores = {t: _main_scores(f"{called(labels)} on {t}", record) for t, record in records.items()}
@@ -149,26 +136,28 @@ def _candidate(known: _Known, cid: str, group: Sequence[Row], card: Mapping[str,
     return Candidate(cid, called(labels), labels, card, scores, costs, facts, _lost(group, about), condensed)
 
 
-def _rate(timed: Sequence[Row]) -> float | None:
-    """Documents a second at the best batch size of each eval set, of the slowest set."""
-    best: dict[str, float] = {}
-    for row in timed:
-        best[row["task"]] = max(best.get(row["task"], 0.0), row["docs_per_s"])
-    return min(best.values(), default=None)
+def _best(good: Sequence[Row]) -> list[Row]:
+    """The row of the batch size with the highest rate of indexing, on each eval set; without any, with most memory."""
+    ordered = sorted(good, key=lambda row: (row["docs_per_s"] or 0.0, row["peak_rss_mb"] or 0.0))
+    return list({row["task"]: row for row in ordered}.values())
 
 
-def _spreads(good: Iterable[Row], timed: Sequence[Row], rate: float | None) -> dict[str, float | None]:
-    """How far the repeats lie apart of the speeds that are shown: the slowest query p95, the rate of indexing."""
+def _spreads(good: Iterable[Row], best: Sequence[Row], rate: float | None) -> dict[str, float | None]:
+    """How far the repeats lie apart of the speeds that are shown: the slowest query p95, the rate of indexing.
+
+    And that rate's lower 95 % bound.
+    """
     slowest = max((r for r in good if r["query_p95_ms"] is not None), key=lambda r: r["query_p95_ms"], default=None)
-    shown = next((r for r in timed if r["docs_per_s"] == rate), None)
+    shown = next((r for r in best if r["docs_per_s"] == rate), None)
     return {
         "query_p95_ms_spread": slowest["query_p95_ms_spread"] if slowest else None,
         "docs_per_s_spread": shown["docs_per_s_spread"] if shown else None,
+        "docs_per_s_lower": shown["docs_per_s_lower"] if shown else None,
     }
 
 
 def _money(
-    known: _Known, of: tuple[str, Mapping[str, Any]], good: Iterable[Row], timed: Sequence[Row], rate: float | None
+    known: _Known, of: tuple[str, Mapping[str, Any]], good: Collection[Row], timed: Sequence[Row], rate: float | None
 ) -> dict[str, float | None]:
     """Prices and costs per million. of: the model and its card; timed: rows with a rate of indexing."""
     price, hour = token_price(known.prices, *of), known.prices["machine_per_hour"]
@@ -177,13 +166,14 @@ def _money(
     return {
         "price_per_million_tokens": price,
         "cost_per_million_docs": per_million_docs(price, hour, rate, max(lengths, default=None)),
-        "cost_per_million_queries": per_million_queries(price, hour, typical),
+        "cost_per_million_queries": per_million_queries(price, hour, typical, _largest(good, "tokens_per_query")),
     }
 
 
 _CONDENSED = "ndcg_condensed_at_10"
 _SPEEDS = ("query_p95_ms", "query_p95_ms_upper")
 _MEASURED = ("bytes_per_doc", "index_bytes", "query_p95_ms", "query_p95_ms_upper")
+_MEMORY = {"memory_mb": "peak_rss_mb", "vram_mb": "peak_vram_mb", "model_mb": "model_mb"}  # limit -> row key
 
 
 def _lost(group: Sequence[Row], about: Mapping[str, Any]) -> str:
@@ -240,41 +230,9 @@ def _largest(good: Any, key: str) -> float | None:
     return max(values) if values and all(v is not None for v in values) else None
 
 
-def breaches(candidate: Candidate, policy: Policy) -> list[Breach]:
-    """Every limit the candidate does not meet; a limit whose value is not known counts as not met."""
-    found = [b for key in AT_MOST if (b := _at_most(candidate, key, policy.limits.get(key))) is not None]
-    card, limits = candidate.card, policy.limits
-    if limits.get("max_tokens") is not None and candidate.labels["retriever"] != "bm25":
-        has = card.get("max_tokens")
-        if has is None or 0 < has < limits["max_tokens"]:  # 0: reads texts of any length
-            found.append(Breach("max_tokens", has, f">= {limits['max_tokens']}", "over" if has else "unknown"))
-    if limits.get("languages"):
-        has = set(card.get("languages") or ())
-        if "multilingual" not in has and set(limits["languages"]) - has:
-            found.append(Breach("languages", sorted(has), limits["languages"], "over" if has else "unknown"))
-    held = card.get("licences") or [card.get("licence")]  # of all models of a pipeline
-    if limits.get("licences") and any(one not in limits["licences"] for one in held):
-        state = "over" if card.get("licence") else "unknown"
-        found.append(Breach("licence", card.get("licence"), limits["licences"], state))
-    if limits.get("remote_code") is False and card.get("remote_code"):
-        found.append(Breach("remote_code", True, False, "over"))
-    return found
-
-
-def _at_most(candidate: Candidate, key: str, allowed: float | None) -> Breach | None:
-    if allowed is None:
-        return None
-    value = candidate.costs[key]
-    if value is None:
-        return Breach(key, None, allowed, "unknown")
-    if value > allowed:
-        return Breach(key, value, allowed, "over")
-    upper = candidate.costs.get(f"{key}_upper")
-    if key == "query_p95_ms" and upper is None:
-        return Breach(key, None, allowed, "unknown")  # one repeat bounds nothing
-    if upper is not None and upper > allowed:
-        return Breach(key, upper, allowed, "borderline")
-    return None
+def _least(good: Iterable[Row], key: str) -> float | None:
+    values = [row[key] for row in good]
+    return min(values) if values and all(v is not None for v in values) else None
 
 
 def check_comparable(found: Sequence[Candidate]) -> None:

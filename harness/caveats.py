@@ -7,12 +7,14 @@ from typing import Any
 
 from harness.doubts import Doubts
 from harness.narrative import of_all, sampled, unfinished
+from harness.precision import LEAST_COSINE
 from harness.wording import (
     counted,
     enumerated,
     item,
     latency,
     metric,
+    number,
     percent,
     plural,
     scored,
@@ -82,6 +84,7 @@ def _unsure(decision: Mapping[str, Any], pick: Entry) -> list[str]:
         found.append(f"The same pick comes out in only {percent(share)} of {item(items)} resamples{runner}.")
     found += _shortfall(decision)
     found += _held_out(decision)
+    found += _unlike_float32(decision, pick)
     detectable = max(c["detectable"] for c in decision["candidates"] if c["difference"] is not None)
     if detectable > 2 * margin:
         found.append(
@@ -118,6 +121,18 @@ def _held_out(decision: Mapping[str, Any]) -> list[str]:
     return [f"{first}; on {on} its difference from {held['against']} is {ends}."]
 
 
+def _unlike_float32(decision: Mapping[str, Any], pick: Entry) -> list[str]:
+    """That the pick's speed is that of a faster path which does not give the model's own vectors or score."""
+    cosine, difference = pick["parity_cosine"], pick["parity_difference"]
+    told = []
+    if cosine is not None and cosine < LEAST_COSINE:
+        told.append(f"its vectors' lowest cosine to float32 is {cosine:.4f}")
+    if difference is not None and difference < -decision["policy"]["margin"]:
+        told.append(f"it scores {-difference:.3f} lower than in float32")
+    way = "The speed of the pick is that of a faster path without parity"
+    return [f"{way}: {enumerated(told)}. What others report of this model does not hold for it."] if told else []
+
+
 def _machines(decision: Mapping[str, Any]) -> list[str]:
     """That speeds of unlike machines take no part, where there are several."""
     if len(decision["machines"]) < 2:
@@ -139,15 +154,30 @@ def _noisy(decision: Mapping[str, Any], doubts: Doubts) -> list[str]:
         widest["query_p95_ms"] = max(apart, default=0.0)
     named = {"query_p95_ms": latency(decision["evalsets"]), "docs_per_s": "indexing"}
     told = [f"{percent(share)} ({named[speed]})" for speed, share in widest.items() if share]
-    if not told and not doubts.load:
+    causes = [f"repeats lie up to {enumerated(told)} apart"] if told else []
+    causes += _disturbed(doubts)
+    if doubts.load:
+        at = f"at a load of {doubts.load[0]:.1f} on {counted(doubts.load[1], 'core')}"
+        causes = [*causes[:-1], f"{causes[-1]}, {at}"] if causes else [f"the machine was busy, {at}"]
+    if not causes:
         return []
-    repeats = f"repeats lie up to {enumerated(told)} apart" if told else "the machine was busy"
-    load = f", at a load of {doubts.load[0]:.1f} on {counted(doubts.load[1], 'core')}" if doubts.load else ""
     many = sum(map(bool, apart))
     of_them = f"; {many} of {counted(len(measured), 'candidate')} over 20 %" if many > 1 else ""
     may = "What is reckoned from them may be far off"
     may += ", and a limit or the order goes by them" if decisive else ""
-    return [f"Timings are noisy: {repeats}{load}{of_them}. {may}; close other programs and run again with timing=full."]
+    return [
+        f"Timings are noisy: {'; '.join(causes)}{of_them}. {may}; close other programs and run again with timing=full."
+    ]
+
+
+def _disturbed(doubts: Doubts) -> list[str]:
+    """What the meters saw beside the timings."""
+    found = [f"other programs used up to {percent(doubts.busy)} of the cores"] if doubts.busy else []
+    if doubts.stolen:
+        found.append(f"a hypervisor gave up to {percent(doubts.stolen)} of the cores' time to other machines")
+    if doubts.clock:
+        found.append(f"two clocks disagreed by up to {number(doubts.clock)} s")
+    return found
 
 
 def _by_speed(policy: Mapping[str, Any]) -> bool:

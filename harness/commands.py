@@ -137,6 +137,6 @@ def list_(words: list[str]) -> Answer:
 def doctor(words: list[str]) -> Answer:
     """what this machine has: devices, threads, versions, extras"""
     options.parser_of("doctor", doctor).parse_args(words)
-    from harness.terminal import machine_text
+    from harness.doctor import machine_text
 
     return Answer(machine_text())

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
-from harness.candidates import Breach, Candidate, breaches, candidates, check_comparable
+from harness.candidates import Candidate, candidates, check_comparable
 from harness.caveats import caveats
 from harness.confirmation import held_out
 from harness.doubts import doubts
 from harness.entries import entry_of, outcome_of
 from harness.evidence import BIASED, DECIDED, INCOMPLETE, INSUFFICIENT, NOTHING, SAMPLED, Evidence, Holes
 from harness.flips import Case, changes
+from harness.limits import Breach, breaches
 from harness.machines import machines
 from harness.narrative import not_measured, sentence
 from harness.policy import Policy, check_sets, read_policy

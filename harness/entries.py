@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.candidates import Breach, Candidate
+from harness.candidates import Candidate
+from harness.limits import Breach
 from harness.policy import Policy
 from harness.ruling import LEAST_QUERIES, Field, Verdict
 from harness.stats.effects import Paired, effect, paired, verdict_of
@@ -53,7 +54,8 @@ def entry_of(c: Candidate, outcome: Outcome, over: Sequence[Breach]) -> Entry:
         "id": c.id, "label": c.label, **c.labels, "costs": dict(c.costs), "docs_per_s": c.facts["docs_per_s"],
         "score": _mean(c, outcome.field), "scores": {t: float(s.mean()) for t, s in c.scores.items()},
         "judged_at_10": c.facts["judged_at_10"], "condensed": c.facts["condensed"], "warnings": c.facts["warnings"],
-        "stages": c.facts["stages"],
+        "stages": c.facts["stages"], "parity_cosine": c.facts["parity_cosine"],
+        "parity_difference": c.facts["parity_difference"],
         "card": dict(c.card), "breaches": [b.text for b in over], "difference": None, "proven": False,
         "why_not": c.lost, "queries_to_settle": 0, "p_value": None,
     }  # fmt: skip

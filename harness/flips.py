@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.candidates import Breach, Candidate
+from harness.candidates import Candidate
 from harness.evidence import DECIDED, NOTHING, Evidence
-from harness.policy import AT_MOST, UNNAMED, Policy, set_weights
+from harness.limits import Breach, scaled
+from harness.policy import AT_LEAST, AT_MOST, UNNAMED, Policy, set_weights
 from harness.ruling import Draws, Verdict, allowing, at_margin, ruled
+from harness.stated import NAMES, limit_stated, stated
 from harness.types import Doubles
 from harness.wording import limit
 
@@ -21,16 +23,7 @@ SAME = "(same)"
 _NONE = -1  # nothing is picked
 _TRIED = 40  # values of one kind, nearest first
 _NOISE = 0.01  # two measurements closer than this part of each other are the same
-_MEASURED = ("query_p95_ms", "cost_per_million_docs", "cost_per_million_queries")
-_NAMES = {
-    "query_p95_ms": "query p95 limit {} {} ms",
-    "bytes_per_doc": "limit {} {} bytes per document",
-    "index_bytes": "index limit {} {} bytes",
-    "price_per_million_tokens": "price limit {} {} per million tokens",
-    "cost_per_million_docs": "cost limit {} {} per million documents",
-    "cost_per_million_queries": "cost limit {} {} per million queries",
-    "max_tokens": "limit of {} {} tokens",
-}
+_MEASURED = ("query_p95_ms", "memory_mb", "vram_mb", "cost_per_million_docs", "cost_per_million_queries", *AT_LEAST)
 
 
 class Case(NamedTuple):
@@ -102,7 +95,7 @@ def _wider(case: Case) -> list[Change]:
         then = _at_margin(case, float(np.nextafter(value, 1)))
         if then.place == case.pick or (found and then.place == _NONE):
             continue
-        text = _stated(float(value), True, 3, _flips_so(case, then))
+        text = stated(float(value), True, 3, _flips_so(case, then))
         found.append(_row(case, f"margin above {text} instead of {case.policy.margin:g}", then))
         if then.place != _NONE:
             break
@@ -115,7 +108,7 @@ def _narrower(case: Case) -> list[Change]:
     if least <= 0:
         return []
     then = _at_margin(case, float(np.nextafter(least, 0)))
-    return [_row(case, f"margin {_stated(least, False, 3, _flips_so(case, then))} or less", then)]
+    return [_row(case, f"margin {stated(least, False, 3, _flips_so(case, then))} or less", then)]
 
 
 def _margin_of(verdict: Verdict, end: str) -> Doubles:
@@ -136,35 +129,39 @@ def _at_margin(case: Case, margin: float) -> Outcome:
 
 
 def _tightened(case: Case) -> list[Change]:
-    """Each upper limit set just under what the pick needs, and with it all that measured the same."""
+    """Each limit set just beyond what the pick meets, and with it all that measured the same."""
     found = []
-    for key in AT_MOST:
-        if not bound(case.everyone[case.pick], key) or (key == "index_bytes" and "bytes_per_doc" in case.policy.order):
+    for key in (*AT_MOST, *AT_LEAST):
+        pick = case.everyone[case.pick]
+        if not scaled(pick, key)[1] or _is_told(case, pick, key):
             continue
-        known = {i: mine for i in case.kept if (mine := bound(case.everyone[i], key)) is not None}
-        least = _least_alike(case.everyone[case.pick], key)
-        top = min(mine for i, mine in known.items() if (case.everyone[i].costs[key] or 0.0) >= least)
+        both = {i: scaled(case.everyone[i], key) for i in case.kept}
+        known = {i: mine for i, (_, mine) in both.items() if mine is not None}
+        least = _least_alike(pick, key)
+        top = min(known[i] for i in known if (both[i][0] or 0.0) >= least)
         kept = [i for i, mine in known.items() if mine < top]
         lost = case.policy.reference not in UNNAMED and case.kept[case.verdict.reference] not in kept
         then = _again(case.evidence, kept, replace(case.policy, reference="best") if lost else case.policy)
-        text = _limit_stated(key, top, False, _under(known, kept))
-        found.append(_row(case, _NAMES[key].format("under", text), then))
+        text = limit_stated(key, top, False, _under(known, kept))
+        found.append(_row(case, NAMES[key].format("above" if key in AT_LEAST else "under", text), then))
     return found
 
 
+def _is_told(case: Case, pick: Candidate, key: str) -> bool:
+    """Whether another limit's row says the same: bytes that grow with those of a document, weights within memory."""
+    if key == "index_bytes":
+        return "bytes_per_doc" in case.policy.order
+    return key == "model_mb" and pick.costs["memory_mb"] is not None
+
+
 def _under(known: Mapping[int, float], kept: Sequence[int]) -> Callable[[float], bool]:
-    return lambda value: value > 0 and [i for i, mine in known.items() if mine < value] == list(kept)
-
-
-def bound(candidate: Candidate, key: str) -> float | None:
-    """What a limit is held against: the upper bound of a measured cost, else the cost."""
-    return candidate.costs.get(f"{key}_upper") or candidate.costs[key]
+    return lambda level: level != 0 and [i for i, mine in known.items() if mine < level] == list(kept)
 
 
 def _least_alike(candidate: Candidate, key: str) -> float:
-    """The lowest cost that measuring again may give this candidate: as far under its value as its bound is above."""
-    value, upper = float(candidate.costs[key] or 0.0), float(bound(candidate, key) or 0.0)
-    return min(value * value / upper, value * (1 - _NOISE)) if key in _MEASURED else value
+    """The lowest level that measuring again may give this candidate: as far under its value as its bound is above."""
+    value, end = (level or 0.0 for level in scaled(candidate, key))
+    return min(value * value / end, value - abs(value) * _NOISE) if key in _MEASURED else value
 
 
 def _relaxed(case: Case) -> list[Change]:
@@ -202,27 +199,28 @@ def _eased(case: Case, key: str, near: Sequence[int]) -> list[Change]:
 
 def _eased_to(key: str, levels: Mapping[int, float], value: float, more: Sequence[int]) -> str:
     """What the limit has to be for these to pass, and no others."""
-    if key not in _NAMES:
+    if key not in NAMES or not value:
         return f"no limit on {limit(key)}"
     if key == "max_tokens":
-        return _NAMES[key].format("at least", f"{-value:.0f}")
-    text = _limit_stated(key, value, True, lambda x: [i for i in levels if levels[i] <= x] == list(more))
-    return _NAMES[key].format("of", text)
+        return NAMES[key].format("at least", f"{-value:.0f}")
+    text = limit_stated(key, value, True, lambda x: [i for i in levels if levels[i] <= x] == list(more))
+    return NAMES[key].format("of at least" if key in AT_LEAST else "of", text)
 
 
 def _level(candidate: Candidate, key: str) -> float:
     """What a limit has to be for a candidate to pass, in its own units and growing; what has no units gives at once."""
     if key == "max_tokens":
         return -float(candidate.card["max_tokens"])
-    return float(bound(candidate, key) or 0.0) if key in AT_MOST else 0.0
+    return scaled(candidate, key)[1] or 0.0 if key in (*AT_MOST, *AT_LEAST) else 0.0
 
 
 def _reach(case: Case, key: str, levels: Mapping[int, float], value: float) -> float:
     """The level at which all pass that measured the same as those that pass at this one only."""
     if key not in _MEASURED:
         return value
-    alike = max(value, *((case.everyone[i].costs[key] or 0.0) * (1 + _NOISE) for i in levels if levels[i] == value))
-    return max(level for i, level in levels.items() if (case.everyone[i].costs[key] or 0.0) <= alike)
+    values = {i: scaled(case.everyone[i], key)[0] or 0.0 for i in levels}
+    alike = max(value, *(values[i] + abs(values[i]) * _NOISE for i in levels if levels[i] == value))
+    return max(level for i, level in levels.items() if values[i] <= alike)
 
 
 def _in_question(case: Case, i: int) -> bool:
@@ -272,21 +270,6 @@ def _again(evidence: Evidence, kept: Sequence[int], policy: Policy) -> Outcome:
 def _outcome(evidence: Evidence, kept: Sequence[int], verdict: Verdict, policy: Policy) -> Outcome:
     status, _ = evidence.status(kept, verdict, policy)
     return Outcome(kept[verdict.pick] if status == DECIDED else _NONE, status)
-
-
-def _limit_stated(key: str, value: float, up: bool, holds: Callable[[float], bool]) -> str:
-    """As `_stated`, from whole bytes or four digits on."""
-    return _stated(value, up, 0 if key.startswith(("bytes", "index")) else 3 - math.floor(math.log10(value)), holds)
-
-
-def _stated(value: float, up: bool, places: int, holds: Callable[[float], bool]) -> str:
-    """A value in the fewest decimals, from these on, at which it holds when it is rounded up, or down."""
-    for digits in range(places, places + 16):
-        whole = (math.ceil if up else math.floor)(value * 10.0**digits)
-        text = f"{whole / 10.0**digits:.{max(digits, 0)}f}"
-        if holds(float(text)):
-            return text.rstrip("0").rstrip(".") if "." in text else text
-    return repr(value)
 
 
 def _row(case: Case, condition: str, then: Outcome) -> Change:

@@ -12,13 +12,14 @@ from harness.progress import spoken_range
 from harness.protocols import Need
 from harness.rehearsal import rehearsed
 from harness.types import EvalSet
-from harness.wording import called, size, whole
+from harness.wording import called, counted, size, whole
 from harness.worker import Probed
 
 _SPREAD = (0.8, 1.3)  # a machine against itself, and a sample's texts against all of them
 _VARIANT_S = (0.01, 0.05)  # loading and fitting vectors, metrics, the record
 _FLOPS = (2e11, 1e10)  # of the product of queries and documents
 _CALL_S = (0.002, 0.02)  # of one query beside its characters
+_START_S = (1.0, 10.0)  # of a process, with the libraries that it imports
 _RECORD_BYTES = (5e3, 6e4)
 _PROCESS_BYTES = (0.3e9, 0.8e9)
 _KEY_BYTES = 24
@@ -53,19 +54,21 @@ class Step(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """One group of measurements: the model it runs ("" for none), how many texts it takes, and what searching for one
-    of them multiplies.
+    """One measurement: the model it runs ("" for none), how many texts it takes, what searching for one of them
+    multiplies, and the seconds it takes at least. fresh: a process is started for it, and the model loaded.
     """
 
     model: str
     texts: int
     flop: float = 0.0
+    least_s: float = 0.0
+    fresh: bool = False
 
 
 class Sketch(NamedTuple):
     """What there is to forecast from.
 
-    pending: variants without a record; failed: how many of those remembered did; timings: groups of measurements;
+    pending: variants without a record; failed: how many of those remembered did; timings: measurements;
     widths: dimensions of models by encoder identity; item_bytes: of a stored component.
     """
 
@@ -97,6 +100,7 @@ def forecast(sketch: Sketch) -> str:
     lines += _grouped(refused, sketch.pending)
     lines += [f"  {f.status}: {f.labels['model']} on {f.task}: {f.reason}" for f in sketch.failures]
     lines += [f"forward passes  {len(sketch.steps) or 'none'}", *map(_pass_line, sketch.steps)]
+    lines += _timings_line(sketch.timings)
     lines += [f"time        {_time(sketch, run)}", f"disk        {_shown(_disk(sketch, run))}"]
     lines += [f"memory      {_shown(_memory(sketch))} a process"] if run else []
     return "\n".join([*lines, f"sweep {sketch.sweep}; nothing was run"])
@@ -143,13 +147,27 @@ def _time(sketch: Sketch, run: Mapping[str, Variant]) -> str:
         total = total.plus(_pass_time(step))
     for variant in run.values():
         total = total.plus(_scoring(variant, sketch))
-    rates = {s.model: s.probed.characters_per_s for s in sketch.steps if isinstance(s.probed, Probed)}
-    for model, texts, flop in sketch.timings:
-        slow = 2000 / rates[model] if model in rates else 0.0  # texts of some 500 words
-        fast, long = (call + flop / rate for call, rate in zip(_CALL_S, _FLOPS, strict=True))
-        total = total.plus(Range(texts * fast, texts * (long + slow)))
+    probed = {s.model: s.probed for s in sketch.steps if isinstance(s.probed, Probed)}
+    for timing in sketch.timings:
+        total = total.plus(_timed(timing, probed.get(timing.model)))
     unknown = [s.model for s in sketch.steps if not isinstance(s.probed, Probed)]
     return _spoken(total) + (f", and the forward passes of {', '.join(dict.fromkeys(unknown))}" if unknown else "")
+
+
+def _timings_line(timings: Sequence[Timing]) -> list[str]:
+    fresh = sum(timing.fresh for timing in timings)
+    started = f", {counted(fresh, 'fresh start')} among them" if fresh else ""
+    return [f"timings     {counted(len(timings), 'measurement')}{started}"] if timings else []
+
+
+def _timed(timing: Timing, probed: Probed | None) -> Range:
+    slow = 2000 / probed.characters_per_s if probed else 0.0  # texts of some 500 words
+    fast, long = (call + timing.flop / rate for call, rate in zip(_CALL_S, _FLOPS, strict=True))
+    load = probed.load_s if probed else 0.0
+    start = Range(_START_S[0] + load, _START_S[1] + load) if timing.fresh else Range()
+    return Range(max(timing.least_s, timing.texts * fast), max(timing.least_s, timing.texts * (long + slow))).plus(
+        start
+    )
 
 
 def _scoring(variant: Variant, sketch: Sketch) -> Range:

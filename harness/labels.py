@@ -9,11 +9,11 @@ from typing import Any
 from harness.assembly import Assembled, fitted_on, folder_label, rescore_of
 from harness.launch import Job
 from harness.parts import name_of
-from harness.protocols import Retriever
+from harness.protocols import Reranker, Retriever
 
 _NOT = "-"
 _ENCODED = ("pooling", "prompt")  # what says something of any model that encodes
-_PLACES = ("path", "id", "base_url", "key_variable", "card", "prompts", "_target_")
+_PLACES = ("path", "id", "reference", "base_url", "key_variable", "card", "prompts", "_target_")
 
 
 def labels_of(job: Job, found: Assembled | None = None) -> dict[str, Any]:
@@ -47,6 +47,16 @@ def _holds_dense(part: Any) -> bool:
     return name_of(part) == "dense" or any(_holds_dense(getattr(part, f.name)) for f in dataclasses.fields(part))  # type: ignore[arg-type]
 
 
+def _rerankers(part: Any) -> list[Any]:
+    """Every one in a retriever and its members."""
+    if isinstance(part, Reranker):
+        return [part]
+    if isinstance(part, tuple):
+        return [one for member in part for one in _rerankers(member)]
+    held = dataclasses.fields(part) if isinstance(part, Retriever) else ()  # type: ignore[arg-type]
+    return [one for f in held for one in _rerankers(getattr(part, f.name))]
+
+
 def _way(job: Job, found: Assembled | None) -> str:
     """`dense`, or a pipeline's name with its members and whatever was set by hand."""
     if found is None:
@@ -77,7 +87,8 @@ def _rescored(config: Mapping[str, Any]) -> str:
 def _unusual(config: Mapping[str, Any], found: Assembled | None) -> str:
     """The dtype and similarity where they are not the default, so that rows which differ in them read apart."""
     encoders = [need.encoder for need in (found.part.needs() if found else ())]
-    used = {getattr(encoder, "dtype", "float32") for encoder in encoders} - {"float32"}
+    models = [*encoders, *_rerankers(found.part if found else ())]
+    used = {getattr(model, "dtype", "float32") for model in models} - {"float32"}
     similarity = {config["similarity"]} - {"native"} if encoders else set()
     return "".join(f" {word}" for word in (*sorted(used), *similarity))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.parts import did_you_mean
+from harness.timingoptions import RENAMED, renamed
 from harness.types import HarnessError
 
 
@@ -179,6 +180,8 @@ def _one_line(error: Exception, words: Sequence[str]) -> HarnessError:
 
 def _unknown(key: str) -> str:
     group, _, inner = key.partition(".")
+    if group == "timing" and inner:
+        return _unknown_timing(key)
     if inner and group in _PART_GROUPS and key in _inside(group):
         fitting = [name for name, path in yamls(group).items() if key in _keys(group, [path])]
         return (
@@ -194,6 +197,15 @@ def _unknown(key: str) -> str:
     names = _inside(group) if inner else option_names()
     said = did_you_mean(key, names)
     return f"unknown option {key!r}. {said if said.startswith('Did') else 'Known: ' + ', '.join(names)}"
+
+
+def _unknown_timing(key: str) -> str:
+    if key.partition(".")[2] in RENAMED:
+        return renamed(key.partition(".")[2])
+    fitting = [name for name, path in yamls("timing").items() if key in _keys("timing", [path])]
+    if fitting:
+        return f"{key} does not go with the timing that is chosen, but with timing={','.join(fitting)}"
+    return f"unknown option {key!r}. {did_you_mean(key, [k for k in _inside('timing') if '._' not in k])}"
 
 
 _SWEEP = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag)\(")

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.fingerprint import machine
 from harness.health import health
 from harness.launch import Job
 from harness.plan import Plan, Variant, sweep_name
 from harness.policy import read_policy
 from harness.store import read_json, write_json
 from harness.superseded import comparable, retired, said, superseded
-from harness.timing import machine
 from harness.types import EvalSet, HarnessError, Note
 
 FILE = "sweep.json"

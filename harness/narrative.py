@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.wording import (
@@ -179,9 +179,10 @@ def _nothing(decision: Mapping[str, Any]) -> str:
 def not_measured(decision: Mapping[str, Any]) -> list[str]:
     """What a reader might take for granted and nobody measured."""
     ranked = [about["documents"] for about in decision["evalsets"].values() if searched(about["type"])]
+    measured = [c["costs"] for c in decision["candidates"] if c["difference"] is not None]
     found = [
-        "Peak memory (RSS, GPU) of each candidate.",
-        f"Latency under concurrent load; {'queries' if ranked else 'texts'} were timed one after another.",
+        *(["Peak memory of some or all candidates."] if _unknown(measured, "memory_mb") else []),
+        *([_ONE_BY_ONE.format("queries" if ranked else "texts")] if _unknown(measured, "serve_rate_per_s") else []),
         "Search latency of a vector database: searches were timed in this process and in memory, those of codes in "
         "the index that faiss has for them."
         if ranked
@@ -192,6 +193,14 @@ def not_measured(decision: Mapping[str, Any]) -> list[str]:
         found.insert(0, f"Query latency and throughput of some or all candidates ({why}).")
     found += [f"Quality and speed on a corpus larger than {max(ranked):,} documents."] if ranked else []
     return found + _rare(decision)
+
+
+_ONE_BY_ONE = "Latency under concurrent load; {} were timed one after another."
+
+
+def _unknown(measured: Sequence[Mapping[str, Any]], key: str) -> bool:
+    """Whether a cost of any of these is not known; of none of them, too."""
+    return not measured or any(costs.get(key) is None for costs in measured)
 
 
 def _rare(decision: Mapping[str, Any]) -> list[str]:

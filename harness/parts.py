@@ -22,7 +22,7 @@ from harness.types import HarnessError
 
 ROOMS = (
     "encoders", "poolings", "chunkings", "reductions", "quantizers", "indexes", "retrievers", "rerankers", "formats",
-    "layouts", "metrics", "tasktypes", "sections", "executors",
+    "layouts", "metrics", "tasktypes", "sections", "executors", "scenarios",
 )  # fmt: skip
 _OUTSIDE = {"identity": False}
 _SHOWN = 12

@@ -17,8 +17,10 @@ from harness.labels import labels_of
 from harness.launch import Job
 from harness.parts import build, did_you_mean, digest, find, identity
 from harness.policy import UNNAMED, named_by
+from harness.precision import reference_of
 from harness.protocols import Need, Retriever
 from harness.timing import all_versions
+from harness.timingoptions import scenarios_of
 from harness.types import EvalSet, HarnessError
 
 _SCORING = 1  # raised whenever the same vectors would score otherwise: old records are then computed anew
@@ -97,6 +99,7 @@ def common_config(jobs: Sequence[Job]) -> dict[str, Any]:
         raise HarnessError(f"space={config['space']}: expected none or sample")
     if config["report"]["query_text"] not in QUERY_TEXT:
         raise HarnessError(f"report.query_text={config['report']['query_text']}: expected {', '.join(QUERY_TEXT)}")
+    scenarios_of(config["timing"], config["trusted"])
     check_cap(config["max_cost"])
     if _positive(config["keep_ranks"], "keep_ranks") < _SERVED:
         raise HarnessError(f"keep_ranks={config['keep_ranks']}: expected a whole number of at least {_SERVED}")
@@ -141,7 +144,11 @@ def _begins(reference: str, model: str) -> bool:
 def quality_key(variant: Variant, evalset: EvalSet, tasktype: Any, store_dtype: str) -> str:
     """Identity of a quality record: candidate, device, libraries, stored precision, data, metrics, scoring version."""
     runtime = [variant.device.partition(":")[0], all_versions(), store_dtype]
-    return digest(["quality", variant.identity, runtime, evalset.sha256, identity(tasktype), _SCORING])
+    made_from = ["quality", variant.identity, runtime, evalset.sha256, identity(tasktype), _SCORING]
+    references = (reference_of(need.encoder) for need in variant.retriever.needs())
+    if held_against := [identity(one) for one in references if one is not None]:
+        made_from.append(held_against)  # the record says how near a faster path comes to these
+    return digest(made_from)
 
 
 def tasktype_of(job: Job, evalset: EvalSet) -> Any:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from harness.svg import TONES, Drawing
 from harness.wording import legible, signed
 
-SERIES = tuple(f"s{i}" for i in range(8))
 _CHARACTER = 6.1  # width of a typical letter at 11 px, for placing labels
 
 
@@ -50,7 +49,10 @@ class Bar(NamedTuple):
 
 
 class Scales(NamedTuple):
-    """What the axes show; from a limit of x on the plot is shaded; `ticks` replace the usual ones of x."""
+    """What the axes show; from a limit of x on the plot is shaded; `ticks` replace the usual ones of x.
+
+    lost: x and tooltip of what was tried and has no y: a cross on the lower edge.
+    """
 
     x: str
     y: str
@@ -58,6 +60,7 @@ class Scales(NamedTuple):
     limit: float | None = None
     limit_text: str = ""
     ticks: tuple[float, ...] = ()
+    lost: tuple[tuple[float, str], ...] = ()
 
 
 def shorten(text: str, most: int) -> str:
@@ -113,6 +116,10 @@ def scatter(name: str, lines: Sequence[Line], scales: Scales, log_y: bool = Fals
         tips: dict[str, str] = {}
         for number, line in enumerate(lines):
             _draw_line(axes, line, f"{name}-l{number}", tips)
+        for number, (x, tip) in enumerate(scales.lost):
+            gid, edge = f"{name}-lost{number}", axes.get_xaxis_transform()
+            axes.plot([x], [0.03], "x", transform=edge, color=TONES["bad"], markersize=8, markeredgewidth=2, gid=gid)
+            tips[gid] = tip
         _limits(axes, [m for line in lines for m in line.marks], scales)
         _furnish(axes, scales)
         figure.canvas.draw()
@@ -139,7 +146,8 @@ def _draw_line(axes: Any, line: Line, gid: str, tips: dict[str, str]) -> None:
 
 def _limits(axes: Any, marks: Sequence[Mark], scales: Scales) -> None:
     xs, ys = [m.x for m in marks], [m.y for m in marks]
-    low, high = min(xs), max(xs)
+    tried = [*xs, *(x for x, _ in scales.lost)]
+    low, high = min(tried), max(tried)
     if scales.limit is not None:
         high = max(high, scales.limit)
     room = max((high / low) ** 0.06, 1.35)
@@ -193,9 +201,13 @@ def _label_marks(axes: Any, lines: Sequence[Line], limit: float | None) -> None:
     spots = [axes.transData.transform((m.x, m.y)) for m in marks]
     taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in spots]
     for line in lines:
-        at = [axes.transData.transform((m.x, m.y)) for m in line.marks] if line.join == "step" else []
-        for (x0, y0), (x1, y1) in pairwise(at):
-            taken += [(x0, y0 - 2, x1, y0 + 2), (x1 - 2, min(y0, y1), x1 + 2, max(y0, y1))]
+        at = [axes.transData.transform((m.x, m.y)) for m in line.marks] if line.join else []
+        for start, end in pairwise(at):
+            taken += (
+                _along(start, (end[0], start[1])) + _along((end[0], start[1]), end)
+                if line.join == "step"
+                else _along(start, end)
+            )
     wall = float(axes.transData.transform((limit, marks[0].y))[0]) if limit else -1.0  # bold ones may cross it
     for mark, (x, y) in sorted(zip(marks, spots, strict=True), key=lambda pair: not pair[0].bold):
         text = shorten(mark.label, 46 if mark.bold else 30)
@@ -209,6 +221,14 @@ def _label_marks(axes: Any, lines: Sequence[Line], limit: float | None) -> None:
                 taken.append(box)
                 _write(axes, mark, text, box)
                 break
+
+
+def _along(start: Sequence[float], end: Sequence[float]) -> list[tuple[float, float, float, float]]:
+    """Boxes that cover a stretch of a line: one where it runs along an axis, else small ones every few pixels."""
+    (x0, y0), (x1, y1) = start, end
+    pieces = 1 if x0 == x1 or y0 == y1 else max(1, int(abs(x1 - x0) + abs(y1 - y0)) // 8)
+    stops = [(x0 + (x1 - x0) * at / pieces, y0 + (y1 - y0) * at / pieces) for at in range(pieces + 1)]
+    return [(min(a, c) - 2, min(b, d) - 2, max(a, c) + 2, max(b, d) + 2) for (a, b), (c, d) in pairwise(stops)]
 
 
 def _write(axes: Any, mark: Mark, text: str, box: tuple[float, float, float, float]) -> None:

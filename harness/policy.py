@@ -13,9 +13,10 @@ from harness.parts import did_you_mean
 from harness.types import HarnessError
 
 _MONEY = ("price_per_million_tokens", "cost_per_million_docs", "cost_per_million_queries")
-AT_MOST = ("query_p95_ms", "bytes_per_doc", "index_bytes", *_MONEY)
-LIMITS = (*AT_MOST, "max_tokens", "languages", "licences", "remote_code")
-COSTS = ("bytes_per_doc", "query_p95_ms", "price_per_million_tokens", "index_bytes", *_MONEY[1:])
+AT_MOST = ("query_p95_ms", "bytes_per_doc", "index_bytes", "memory_mb", "vram_mb", "model_mb", *_MONEY)
+AT_LEAST = ("docs_per_s", "serve_rate_per_s")
+LIMITS = (*AT_MOST, *AT_LEAST, "max_tokens", "languages", "licences", "remote_code")
+COSTS = ("bytes_per_doc", "query_p95_ms", "price_per_million_tokens", "index_bytes", *_MONEY[1:], "memory_mb")
 UNNAMED = ("best", "any")  # references that the data choose
 MOST_DRAWS, LEAST_MARGIN, DEAREST = 100_000, 1e-6, 1e9
 PRICES = ("machine_per_hour", "per_million_tokens", "currency")
@@ -25,6 +26,7 @@ PRICES = ("machine_per_hour", "per_million_tokens", "currency")
 class Policy:
     """Limits are never relaxed. `margin` is in units of the main metric; `draws` and `seed` fix the bootstrap.
 
+    limits: by name, of those that have a value; the rates are the least that is allowed, other numbers the most.
     reference: a candidate that is named before, `best` (the best observed) or `any`: close enough is then only what is
     proven to lie within the margin of every candidate that may be the best, the best observed included.
     allow_sample: whether to decide on sub-sampled eval sets at all. category_weights: weight of each task type in the
@@ -101,7 +103,7 @@ def _limits(value: Any) -> dict[str, Any]:
             _check(f"limits.{key}", limit, isinstance(limit, bool), "true or false")
         else:
             _check(f"limits.{key}", limit, _number(limit, 0), "a number above 0, or null for no limit")
-    return limits
+    return {key: limit for key, limit in limits.items() if limit is not None}  # one policy, whoever lists the nulls
 
 
 def _category_weights(value: Any) -> dict[str, float]:

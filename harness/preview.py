@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from harness.bench import Todo
 from harness.execution import Batch, Lost
 from harness.forecast import Sketch, Step, Timing, forecast, product_flop
 from harness.launch import Job
@@ -18,6 +19,8 @@ from harness.run import Run, ground_of, headline, passes, run_of
 from harness.shelf import check_schema
 from harness.store import check_place
 from harness.worker import Probe, Probed
+
+_LATER, _RATES = 11, 12  # queries after a start; rates that serving tries, each for twice as long as it works
 
 
 def plan_sweep(jobs: Sequence[Job], watch: Watch, probe: bool = True) -> str:
@@ -91,18 +94,30 @@ def _widths(run: Run, steps: Sequence[Step]) -> dict[str, int]:
 
 
 def _timings(run: Run, widths: Mapping[str, int]) -> list[Timing]:
-    """Each group of measurements that no record holds."""
-    settings: Mapping[str, Any] = run.config["timing"]
+    """Each measurement that no record holds."""
     groups = run.bench.groups([(v, run.tasks[v.task].evalset) for v in run.plan.variants], run.pending)
-    single = int(settings["repeats"]) * int(settings["calls"]) + int(settings["warmup"])
-    found = []
-    for group in groups:
-        kind, variant, _ = next(iter(group.values()))
-        if kind == "search":
-            documents = len(run.tasks[variant.task].evalset.documents)
-            found.append(Timing("", single, product_flop(variant, widths, documents)))
-            continue
-        several = (int(settings["repeats"]) + 1) * int(settings["documents"]) * len(group)
-        indexing = kind == "index" and variant.retriever.needs()
-        found.append(Timing(str(variant.labels["model"]), several if indexing else single))
-    return found
+    return [
+        _timing(run, todo, widths, todo.kind == "start" and not i) for g in groups for i, todo in enumerate(g.values())
+    ]
+
+
+def _timing(run: Run, todo: Todo, widths: Mapping[str, int], fresh: bool) -> Timing:
+    """fresh: its process has just been started for it."""
+    scenario, size = run.bench.scenarios[todo.scenario], todo.variant.batch_size or 1
+    repeats = getattr(scenario, "repeats", 1)
+    model = str(todo.variant.labels["model"])
+    if todo.kind == "index" and todo.need is not None:
+        return Timing(model, (repeats + 1) * max(getattr(scenario, "documents", 0), 2 * size))
+    if todo.kind == "index":
+        return Timing(model, repeats + 1)
+    if todo.kind == "start":
+        return Timing(model if todo.need else "", _LATER + size, fresh=fresh)
+    flop = 0.0 if todo.kind == "encode" else product_flop(todo.variant, widths, _documents(run, todo))
+    if todo.kind == "serve":
+        return Timing(model if todo.need else "", _RATES * getattr(scenario, "requests", 1), flop)
+    calls = repeats * (getattr(scenario, "calls", 1) + 1) + getattr(scenario, "warmup", 0)
+    return Timing(model if todo.kind == "encode" else "", calls, flop, repeats * getattr(scenario, "seconds", 0.0))
+
+
+def _documents(run: Run, todo: Todo) -> int:
+    return len(run.tasks[todo.variant.task].evalset.documents)

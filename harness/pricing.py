@@ -33,11 +33,15 @@ def per_million_docs(
     return hour * 1e6 / docs_per_s / _HOUR
 
 
-def per_million_queries(price: float | None, hour: float | None, p50_ms: float | None) -> float | None:
-    """Cost of a million queries, one after another, on the machine; as `per_million_docs`.
+def per_million_queries(
+    price: float | None, hour: float | None, p50_ms: float | None, tokens: float | None
+) -> float | None:
+    """Cost of a million queries, one after another, on the machine; of an endpoint's, tokens a query.
 
-    None for endpoints: how many tokens queries have is in no record.
+    As `per_million_docs`.
     """
-    if price is None or price > 0 or hour is None or p50_ms is None:
+    if price:
+        return None if tokens is None else tokens * price
+    if price is None or hour is None or p50_ms is None:
         return None
     return hour * 1e6 * p50_ms / 1000 / _HOUR

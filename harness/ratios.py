@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from harness.candidates import candidate_of
-from harness.machines import machines
+from harness.machines import met, named
 from harness.table import Row, Sweep, rows
 
 
@@ -38,12 +38,12 @@ def ratios(before: tuple[Sweep, str], after: tuple[Sweep, str], tasks: Mapping[s
     Of several eval sets the one counts on which the new one does worse. Nothing is compared where one was not timed,
     or the machines, or the settings of the timing, are not alike.
     """
-    places = [set(machines(_alone(sweep, cid))) for sweep, cid in (before, after)]
+    places = [met(_alone(sweep, cid)) for sweep, cid in (before, after)]
     if not all(places):
         return Ratios((), "no timing of both says on which machine it was taken")
-    if places[0] != places[1] or len(places[0]) > 1:
-        return Ratios((), f"the machines differ ({'; '.join(sorted(places[0] | places[1]))})")
-    if before[0].manifest["timing"] != after[0].manifest["timing"]:
+    if len(unlike := named([*places[0], *places[1]])) > 1:
+        return Ratios((), f"the machines differ ({'; '.join(unlike)})")
+    if _settings(before[0]) != _settings(after[0]):
         return Ratios((), "the two were timed with other settings")
     old, new = _by_task(*before), _by_task(*after)
     pairs = [(old.get(there, []), new.get(here, [])) for here, there in tasks.items()]
@@ -53,6 +53,12 @@ def ratios(before: tuple[Sweep, str], after: tuple[Sweep, str], tasks: Mapping[s
     rarest = min((r for r in rates if r), key=lambda r: r.times, default=None)
     found = tuple(r for r in (slowest, rarest) if r is not None)
     return Ratios(found, "" if found else "no eval set was timed for both")
+
+
+def _settings(sweep: Sweep) -> Mapping[str, Any]:
+    """Those that these speeds were taken with: whether a load was served beside them does not matter."""
+    timing: Mapping[str, Any] = sweep.manifest["timing"]
+    return {name: timing[name] for name in ("query", "index")} if "query" in timing else timing
 
 
 def _alone(sweep: Sweep, candidate: str) -> Sweep:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.acceptance import read_accepted
-from harness.candidates import Breach, Candidate, breaches, candidates, check_comparable, chosen_by
+from harness.candidates import Candidate, candidates, check_comparable, chosen_by
 from harness.decide import DECIDED, decide
+from harness.limits import Breach, breaches
 from harness.noninferiority import Check, PairedSet, checks
 from harness.policy import Policy, read_policy
 from harness.ratios import Ratios, ratios

@@ -11,13 +11,13 @@ from secrets import token_hex
 from typing import Any, NamedTuple
 
 from harness.assembly import Assembly
+from harness.bench import Bench
 from harness.cards import card_of
 from harness.evalsets import load_task
 from harness.execution import Batch, Desk, Done
 from harness.expansion import expanded
 from harness.forward import StoredVectors, Work, resolve_devices
 from harness.launch import Job, shipped
-from harness.measure import Bench
 from harness.parts import build, describe, digest, identity
 from harness.plan import (
     Plan,
@@ -37,6 +37,7 @@ from harness.protocols import Encoder, Need
 from harness.sampling import check_limits, sampled
 from harness.shelf import is_current
 from harness.store import Records
+from harness.timingoptions import scenarios_of
 from harness.types import Advanced, EvalSet, Event, Unwritable, Working
 from harness.wording import counted, scored, set_name
 from harness.worker import Setup, Task
@@ -80,7 +81,7 @@ class Run:
         self.ground, self.plan, self.alone = ground, plan.on(ground.devices[0]), alone
         self.config, self.tasks, self.watch, self.folder = ground.config, ground.tasks, ground.watch, ground.folder
         self.records = Records(self.folder / "records")
-        self.bench = Bench(self.config["timing"])
+        self.bench = Bench(scenarios_of(self.config["timing"], self.config["trusted"]))
         self.computed = self.encoded = 0
         self.keys = {id(variant): self._key(variant) for variant in self.plan.variants}
         self.by_key: dict[str, Variant] = {}
@@ -111,14 +112,14 @@ class Run:
         else:
             self.watch.say(event.line)
 
-    def execute(self, batches: Sequence[Batch], logs: Path) -> Iterator[Done]:
-        """The batches' outcomes from the configured executor."""
+    def execute(self, batches: Sequence[Batch], logs: Path, tasks: Mapping[str, Task] | None = None) -> Iterator[Done]:
+        """The batches' outcomes from the configured executor; `tasks` are those they hold, left out all."""
         config, ground = self.config, self.ground
         executor = build(config["executor"], config["trusted"])
         desk = Desk(self.hear, self.watch.tick, logs, len(ground.devices))
         setup = Setup(
-            ground.store, config["store_dtype"], ground.devices, self.plan.needs(), self.tasks, config["timing"],
-            logs / f"account-{ground.name}.json", ground.others,
+            ground.store, config["store_dtype"], ground.devices, self.plan.needs(), tasks or self.tasks,
+            self.bench.scenarios, logs / f"account-{ground.name}.json", ground.others,
         )  # fmt: skip
         with closing(executor.run(batches, setup, desk)) as outcomes:
             for done in outcomes:

@@ -10,22 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from harness.atlas import Atlas
+from harness.clocking import time_all
 from harness.excerpts import keep_excerpts
 from harness.execution import Batch, Lost
 from harness.launch import Job
 from harness.manifest import manifest_of, variant_entry, write_manifest
-from harness.measure import untimed
 from harness.parts import digest, identity, name_of
 from harness.plan import Variant
-from harness.precision import Parity
+from harness.precision import Parity, reference_of
 from harness.progress import Watch
 from harness.run import Run, ground_of, headline, passes, run_of
 from harness.shelf import open_store
 from harness.store import check_writable
-from harness.timing import load
 from harness.types import HarnessError, Record
 from harness.wording import called
-from harness.worker import Clock, Pass, Score, Task, Trial, lost
+from harness.worker import Pass, Score, Task, Trial, lost
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,7 @@ def run_sweep(jobs: Sequence[Job], command: str, watch: Watch) -> Outcome:
     manifest["spaces"] = atlas.entries()
     write_manifest(run.folder, manifest, watch.say if run.alone else _unsaid)
     _keep_texts(run)
-    if run.config["timing"]["scenario"] != "none":
-        computed += _time_all(run)
+    computed += time_all(run)
     computed += atlas.draw()
     done = _outcome(run, computed, encoded, {key for v in manifest["variants"] for key in v["timings"].values()})
     return replace(done, seconds=time.monotonic() - begun)
@@ -100,6 +98,8 @@ def _evaluate_all(run: Run, pending: Mapping[str, Variant]) -> bool:
             if isinstance(job, Score):
                 task = run.tasks[job.variant.task]
                 _keep(run, _lost(job, task, outcome) if isinstance(outcome, Lost) else outcome)
+            elif isinstance(job, Trial) and not job.auto:
+                pass  # the record says what came of it
             elif isinstance(outcome, Lost):
                 stopped.add((identity(job.need.encoder), job.task))
                 _without_vectors(run, job, outcome, pending)
@@ -123,13 +123,15 @@ def _batches(pending: Mapping[str, Variant], stopped: Collection[tuple[str, str]
 
 
 def _jobs(group: Mapping[str, Variant], stopped: Collection[tuple[str, str]]) -> Iterator[Trial | Pass | Score]:
-    """What `dtype=auto` asks first; then for each eval set the forward passes and the variants whose passes came
+    """What is asked of faster paths first; then for each eval set the forward passes and the variants whose passes came
     through.
     """
-    tried = [v for v in group.values() if v.auto]
+    tried = list(group.values())
     tried.sort(key=lambda v: all(need.pooling.native for need in v.retriever.needs()))  # the last one stands for all
-    for need, task in passes(tried).values():
-        yield Trial(need, task)
+    automatic = {identity(need.encoder) for v in tried if v.auto for need in v.retriever.needs()}
+    for (encoder, _), (need, task) in passes(tried).items():
+        if reference_of(need.encoder) is not None:
+            yield Trial(need, task, encoder in automatic)
     for task in dict.fromkeys(v.task for v in group.values()):
         mine = {key: v for key, v in group.items() if v.task == task}
         needed = passes(mine.values())
@@ -171,33 +173,6 @@ def _keep(run: Run, record: Record) -> None:
 
 def _lost(job: Score, task: Task, outcome: Lost) -> Record:
     return lost(job, task, "failed", outcome.reason, {"last_lines": outcome.last_lines, "log": outcome.log})
-
-
-def _time_all(run: Run) -> int:
-    """Take the timings that no record holds, alone and in a fresh process; how many there were."""
-    good = [v for v in run.plan.variants if (r := run.records.get(run.key(v))) and r.status == "ok"]
-    groups = run.bench.groups([(v, run.tasks[v.task].evalset) for v in good], run.pending)
-    if not groups:
-        return 0
-    run.watch.say(f"timing {sum(map(len, groups))} measurements, alone on the machine (load {load()})")
-    run.watch.expect("timing", len(groups), 0)
-    with closing(run.execute([Batch("timing", [Clock(group) for group in groups])], run.folder / "logs")) as outcomes:  # type: ignore[type-var]
-        for job, outcome in outcomes:
-            taken = outcome
-            if isinstance(outcome, Lost):
-                trace = {"last_lines": outcome.last_lines}
-                taken = {key: untimed(todo.kind, outcome.reason, trace) for key, todo in job.group.items()}
-            for key, record in taken.items():
-                run.records.put(run.bench.record(key, record))
-            failed = any(record.status == "failed" for record in taken.values())
-            run.watch.finished(_timed(job), "failed" if failed else "ok")
-    return sum(map(len, groups))
-
-
-def _timed(job: Clock) -> str:
-    todo = next(iter(job.group.values()))
-    what = {"encode": "one query at a time", "search": "search", "index": "documents per second"}[todo.kind]
-    return f"timed {what}: {called(todo.variant.labels)} on {todo.variant.task}"
 
 
 def _model(group: Mapping[str, Variant]) -> str:

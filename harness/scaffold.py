@@ -24,6 +24,8 @@ _NAME = re.compile(r"\w[\w.-]*")
 _EXPERIMENT = """\
 # @package _global_
 # What this sweep is to find out, in one line.
+defaults:
+  - override /timing: none                      # remove these two lines to measure speed as well
 hydra:
   sweeper:
     params:
@@ -38,8 +40,6 @@ grid:
 policy:
   margin: 0.02                                  # a cheaper candidate may be worse by so much
   limits: {}                                    # such as {query_p95_ms: 20, bytes_per_doc: 1000}: harness run --help
-timing:
-  scenario: none                                # remove these two lines to measure speed as well
 """
 
 

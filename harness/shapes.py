@@ -1,4 +1,4 @@
-"""The mark of each quantization on a plot, so that colour is never its only sign."""
+"""The mark of each quantization on a plot, so that colour is never its only sign; the colour of each model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ _SHAPES = {
     "pq": ("P", "plus"), "opq": ("X", "cross"), "-": ("v", "triangle pointing down"),
 }  # fmt: skip
 _OTHER = ("*", "star")
+SERIES = tuple(f"s{i}" for i in range(8))
 
 
 def shape_of(quantization: str) -> str:
@@ -23,6 +24,11 @@ def legend(quantizations: Iterable[str]) -> str:
     named = [f"{word}: {'nothing to quantize' if m == '-' else m}" for m, (_, word) in _SHAPES.items() if m in methods]
     others = sorted(methods - set(_SHAPES))
     return "; ".join([*named, f"{_OTHER[1]}: {', '.join(others)}"] if others else named)
+
+
+def tones(models: Iterable[str]) -> dict[str, str]:
+    """The colour of each model, by name: the same in every plot of these models."""
+    return {model: SERIES[number % len(SERIES)] for number, model in enumerate(sorted(set(models)))}
 
 
 def _method(quantization: str) -> str:

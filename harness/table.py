@@ -10,8 +10,8 @@ import numpy as np
 
 from harness.alignment import aligned, item_ids
 from harness.shape import check_shape
+from harness.speeds import knee, speeds
 from harness.store import Records, read_json
-from harness.timing import latency
 from harness.types import HarnessError, Record
 from harness.wording import metric
 
@@ -29,6 +29,8 @@ MORE = (
     "rescoring_bytes", "device", "reduction", "prompt", "chunking", "variance_kept", "index_recall_at_10",
     "index_build_s", "passages_per_doc", "pairs_per_query", "pairs_cut", "stages_p50_ms", "native_difference", "main",
     "reason", "warnings", "sample",
+    "load_s", "model_mb", "peak_vram_mb", "batch_used", "docs_per_s_lower", "knee", "tokens_per_query",
+    "joules_per_query", "joules_per_doc", "serve_rate_per_s", "serve_p99_ms", "parity_cosine", "parity_difference",
 )  # fmt: skip
 
 
@@ -75,6 +77,8 @@ def rows(sweep: Sweep) -> list[Row]:
     floats = _float_rankings(sweep)
     made = [_row(sweep, variant, floats) for variant in sweep.manifest["variants"]]
     _compare_with_native(made, [variant["dim"] for variant in sweep.manifest["variants"]])
+    _compare_with_float32(made, sweep)
+    _mark_knees(made)
     lost = [_empty(sweep, failure) | failure for failure in sweep.manifest["unplanned"]]
     return made + lost
 
@@ -94,6 +98,39 @@ def _compare_with_native(made: Sequence[Row], asked: Sequence[Any]) -> None:
                 gap = row["native_difference"] = row["main_score"] - own["main_score"]
                 told = f"{metric(row['main'])} {gap:+.3f} against {axis}=native"
                 row["warnings"].append(f"{row['model']}, {axis} {row[axis]}: {told}")
+
+
+def _compare_with_float32(made: Sequence[Row], sweep: Sweep) -> None:
+    """Beside a faster path what it costs in the main metric, where the same ran in float32."""
+    for row, variant in zip(made, sweep.manifest["variants"], strict=True):
+        record = sweep.records.get(variant["quality"])
+        if record is None or "parity_record" not in record.values:
+            continue
+        plain = sweep.records.get(record.values["parity_record"])
+        if plain is not None and plain.status == "ok":
+            row["parity_difference"] = row["main_score"] - plain.values["main_score"]
+        else:
+            told = f"{_IN_FLOAT32} to the sweep for its difference in {metric(row['main'])}"
+            row["warnings"].append(f"{row['model']}: {told}")
+
+
+def _mark_knees(made: Sequence[Row]) -> None:
+    """Which batch size of each candidate on each eval set is the knee of its curve.
+
+    What did not fit was encoded at another size: it is no point of the curve.
+    """
+    curves: dict[tuple[Any, ...], list[Row]] = {}
+    for row in made:
+        if row["docs_per_s"] is not None and row["batch_size"] is not None:
+            curves.setdefault(tuple(row[k] for k in ("candidate_id", "task", "device")), []).append(row)
+    for curve in curves.values():
+        size = knee({r["batch_size"]: r["docs_per_s"] for r in curve if not _halved(r)})
+        for row in curve if size is not None else ():
+            row["knee"] = row["batch_size"] == size and not _halved(row)
+
+
+def _halved(row: Row) -> bool:
+    return row["batch_used"] is not None and bool(row["batch_used"] < row["batch_size"])
 
 
 def _empty(sweep: Sweep, labels: Mapping[str, Any]) -> Row:
@@ -121,79 +158,23 @@ def _row(sweep: Sweep, variant: Mapping[str, Any], floats: Mapping[str, Record])
         if key in sweep.records and sweep.records[key].status != "ok":
             row["warnings"].append(f"{kind} was not timed: {sweep.records[key].reason}")
         elif key not in sweep.records and _damaged(sweep, key):
-            row["warnings"].append(f"{_TIMED.get(kind.split()[0], kind)}: {_DAMAGED}")
-    return row | _speeds(sweep, variant)
+            row["warnings"].append(f"{_TIMED.get(kind.partition('-')[0], kind)}: {_DAMAGED}")
+    return row | speeds({kind: sweep.records.get(key) for kind, key in variant["timings"].items()})
 
 
 _TOP = 10
 _DAMAGED = "its record is damaged; run the same command again"
-_TIMED = {"encode": "query latency", "search": "query latency", "index": "rate of indexing"}
+_IN_FLOAT32 = "add dtype=float32 (of a graph: the model it was made from)"
+_TIMED = {
+    "encode": "query latency", "search": "query latency", "index": "rate of indexing", "start": "start and memory",
+    "serve": "rate of serving",
+}  # fmt: skip
 _LABELS = ("model", "retriever", "pooling", "dim", "quantization", "index")
 _MORE_LABELS = ("reduction", "prompt", "chunking")
 
 
 def _damaged(sweep: Sweep, key: str) -> bool:
     return Records(sweep.folder / "records").damaged(key)
-
-
-def _speeds(sweep: Sweep, variant: Mapping[str, Any]) -> Row:
-    known = {kind: sweep.records[key] for kind, key in variant["timings"].items() if key in sweep.records}
-    taken = {kind: record for kind, record in known.items() if record.status == "ok"}
-    speeds = _rates([taken.get(kind) for kind in variant["timings"] if kind.startswith("index")])
-    expected = [kind for kind in variant["timings"] if kind.startswith(("search", "encode"))]
-    if expected and set(expected) <= set(taken):  # a set that is not searched has no search to time
-        parts = {kind: np.asarray(taken[kind].arrays["seconds"]) for kind in expected}
-        calls = min(seconds.shape[1] for seconds in parts.values())  # a slow stage was given fewer
-        speeds |= latency(sum(seconds[:, :calls] for seconds in parts.values()))  # type: ignore[arg-type]
-        encoding = [_ms(seconds) for kind, seconds in parts.items() if kind != "search"]
-        speeds |= {"encode_p50_ms": sum(encoding)} if encoding else {}
-        speeds["first_query_ms"] = sum(float(taken[kind].values["first_ms"]) for kind in expected)
-        speeds["stages_p50_ms"] = _stages(encoding, taken.get("search"))
-        if "search" in taken:
-            speeds["search_p50_ms"] = _ms(parts["search"])
-            speeds["index_build_s"] = taken["search"].values.get("index_build_s")
-        speeds.pop("samples")
-    return speeds
-
-
-def _ms(seconds: Any) -> float:
-    return float(np.median(seconds) * 1000)
-
-
-def _stages(encoding: Sequence[float], search: Record | None) -> str:
-    """`encode 8.31 + search 0.42`: the typical milliseconds of each stage of a query."""
-    named = ({"encode": sum(encoding)} if encoding else {}) | (stages(search) if search else {})
-    return " + ".join(f"{name} {ms:.3g}" for name, ms in named.items())
-
-
-def in_steps(stages_p50_ms: str | None) -> bool:
-    """Whether a query takes more than encoding and one search, from that text."""
-    names = {stage.rpartition(" ")[0] for stage in (stages_p50_ms or "").split(" + ")}
-    return bool(names - {"", "encode", "search"})
-
-
-def stages(search: Record) -> dict[str, float]:
-    """Typical milliseconds of each stage of a search, by name."""
-    return {k.removeprefix("stage "): _ms(v) for k, v in search.arrays.items() if k.startswith("stage ")}
-
-
-def _rates(known: Sequence[Record | None]) -> Row:
-    """Documents and tokens a second through all models of a candidate, one after the other."""
-    if any(record is None or record.status != "ok" for record in known) or not known:
-        return {}
-    taken = [record for record in known if record is not None]
-    rates = [record.values for record in taken]
-    seconds = sum(1 / values["docs_per_s"] for values in rates)
-    found: Row = {"docs_per_s": 1 / seconds, "docs_per_s_spread": max(map(_apart, taken)) / seconds}
-    if all("tokens_per_s" in values for values in rates):
-        found["tokens_per_s"] = sum(v["tokens_per_s"] / v["docs_per_s"] for v in rates) / seconds
-    return found
-
-
-def _apart(index: Record) -> float:
-    """How far the rounds of indexing lie apart, as a share of their median."""
-    rounds = index.arrays["seconds"]
-    return float(np.ptp(rounds) / np.median(rounds))
 
 
 def _family(variant: Mapping[str, Any]) -> str:

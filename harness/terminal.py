@@ -280,17 +280,3 @@ def _group_line(name: str, default: str | None) -> str:
     names = list(yamls(name))
     more = f" ... ({len(names)}: harness list)" if len(names) > 6 else ""
     return f"  {name}: {default or 'none'}".ljust(30) + f"{', '.join(names[:6])}{more}"
-
-
-def machine_text() -> str:
-    """What `harness doctor` says."""
-    import torch
-
-    from harness.forward import resolve_devices
-    from harness.timing import load, machine
-
-    about = machine()
-    lines = [f"{k:12} {v}" for k, v in about.items() if k != "versions"]
-    lines += [f"{'device':12} auto means {', '.join(resolve_devices('auto'))}", f"{'load':12} {load()}"]
-    bf16 = torch.backends.cpu.get_cpu_capability()
-    return "\n".join([*lines, f"{'cpu':12} {bf16}", *(f"{k:24} {v}" for k, v in about["versions"].items())])

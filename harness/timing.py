@@ -1,28 +1,28 @@
-"""Measurement of speed: raw samples with an injected clock, and the machine they were taken on."""
+"""Measurement of speed: raw samples with an injected clock, and what is derived from them."""
 
 from __future__ import annotations
 
+import math
 import os
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.types import Doubles
+from harness.types import Doubles, HarnessError
 
 Clock = Callable[[], float]
 _SETTLED = 0.10
 _LAST = 5
 _WARMUP_LIMIT = 200
 _WARMUP_S, _ROUNDS_S = 20.0, 60.0  # a pipeline with a cross-encoder takes seconds a call: fewer calls then
-_FEWEST = 10
+_FEWEST, _MOST = 10, 5000
+_TICK_S = 1e-9
 _T_95 = {2: 6.314, 3: 2.920, 4: 2.353, 5: 2.132, 6: 2.015, 7: 1.943, 8: 1.895, 9: 1.860, 10: 1.833}
-_P99_SAMPLES = 500
+P99_SAMPLES = 500
 _VECTORS = (
     "torch", "sentence-transformers", "transformers", "tokenizers", "numpy", "wordllama", "model2vec", "onnxruntime",
     "openvino",
@@ -30,43 +30,48 @@ _VECTORS = (
 _RANKINGS = ("bm25s", "PyStemmer", "faiss-cpu", "mteb", "scikit-learn", "scipy")
 
 
-class Samples(NamedTuple):
-    """Raw durations of one call each, seconds: float64 [repeats, calls]; the first call ever; warm-up calls made."""
+class WarmUp(NamedTuple):
+    """What the calls before the samples took, in seconds; `settled`: the last five lay within 10 % of each other."""
 
-    seconds: Doubles
-    first_s: float
-    warmup: int
+    durations: list[float]
     settled: bool
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """For the record: the first call, which stands apart (a cold start), and how many there were."""
+        return {"first_ms": self.durations[0] * 1000, "warmup_calls": len(self.durations)}
 
-def warm_up(call: Callable[[int], None], least: int, clock: Clock = time.perf_counter) -> tuple[float, int, bool]:
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A line where the calls never became alike."""
+        made = len(self.durations)
+        return () if self.settled else (f"calls still differed by over 10% after {made} warm-up calls",)
+
+
+def warm_up(call: Callable[[int], object], least: int, clock: Clock = time.perf_counter) -> WarmUp:
     """Call until the last five durations lie within 10% of each other, at least `least` and at most 200 times or 20 s.
 
-    Gives the first call's seconds, the number of calls and whether it settled. `call` gets a running number.
+    `call` gets a running number.
     """
     durations: list[float] = []
     while len(durations) < _WARMUP_LIMIT and (len(durations) < 2 or sum(durations) < _WARMUP_S):
-        durations.append(_timed(call, len(durations), clock))
+        durations.append(timed(call, len(durations), clock))
         last = durations[-_LAST:]
         if len(durations) >= max(least, _LAST) and max(last) - min(last) < _SETTLED * min(last):
-            return durations[0], len(durations), True
-    return durations[0], len(durations), False
+            return WarmUp(durations, True)
+    return WarmUp(durations, False)
 
 
-def sample(
-    call: Callable[[int], None], repeats: int, calls: int, warmup: int, clock: Clock = time.perf_counter
-) -> Samples:
-    """Warm up, then time `repeats` rounds of `calls` single calls; call i of every round gets number i.
+def calls_in(durations: Sequence[float], repeats: int, calls: int, seconds: float) -> int:
+    """How many calls a round has, from what the last five took: at least `calls`, and as many as fill `seconds`.
 
-    What would take over a minute gets fewer calls, ten a round at least.
+    All rounds together take about a minute, or have ten calls each where that takes longer; 5,000 a round at most.
     """
-    first, made, settled = warm_up(call, warmup, clock)
-    begun = [_timed(call, i, clock) for i in range(min(_FEWEST, calls))]
-    fitting = int(_ROUNDS_S / repeats / max(sum(begun) / len(begun), 1e-9))
-    calls = max(len(begun), min(calls, fitting))
-    seconds = [begun + [_timed(call, i, clock) for i in range(len(begun), calls)]]
-    seconds += [[_timed(call, i, clock) for i in range(calls)] for _ in range(repeats - 1)]
-    return Samples(np.asarray(seconds, dtype=np.float64), first, made, settled)
+    last = sorted(durations[-_LAST:])
+    quickest, typical = max(last[0], _TICK_S), max(last[len(last) // 2], _TICK_S)
+    wanted = max(calls, math.ceil(seconds / quickest))
+    fitting = max(min(_FEWEST, calls), int(_ROUNDS_S / repeats / typical))
+    return min(wanted, fitting, max(calls, _MOST))
 
 
 class Laps:
@@ -104,11 +109,12 @@ def interleaved(
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
-            taken[name].append(_timed(lambda _, c=call: c(), 0, clock))  # type: ignore[misc]
+            taken[name].append(timed(lambda _, c=call: c(), 0, clock))  # type: ignore[misc]
     return {name: np.asarray(values, dtype=np.float64) for name, values in taken.items()}
 
 
-def _timed(call: Callable[[int], None], number: int, clock: Clock) -> float:
+def timed(call: Callable[[int], object], number: int, clock: Clock) -> float:
+    """Seconds that one call takes."""
     start = clock()
     call(number)
     return clock() - start
@@ -125,7 +131,7 @@ def latency(seconds: Doubles) -> dict[str, float | None]:
     return {
         "query_p50_ms": float(np.percentile(ms, 50)),
         "query_p95_ms": float(np.percentile(ms, 95)),
-        "query_p99_ms": float(np.percentile(ms, 99)) if ms.size >= _P99_SAMPLES else None,
+        "query_p99_ms": float(np.percentile(ms, 99)) if ms.size >= P99_SAMPLES else None,
         "query_p95_ms_upper": upper,
         "query_p95_ms_spread": float(rounds.max() - rounds.min()),
         "samples": float(ms.size),
@@ -141,31 +147,26 @@ def upper_bound(repeats: Doubles) -> float | None:
     return float(repeats.mean() + factor * repeats.std(ddof=1) / np.sqrt(n))
 
 
-def noise(rounds: Sequence[float] | Doubles, what: str) -> tuple[str, ...]:
+def quietly(_: str) -> None:
+    """A lap that is not kept: of calls that are no samples."""
+
+
+def check_least(where: str, part: object, least: Mapping[str, float]) -> None:
+    """HarnessError, with the option's dotted name, where a setting is below what makes sense or no finite number."""
+    for name, low in least.items():
+        value = getattr(part, name)
+        if not low <= value < math.inf:
+            kind = "whole number" if isinstance(low, int) and isinstance(value, int) else "number"
+            raise HarnessError(f"{where}.{name}={value}: expected a {kind} of at least {low:g}")
+
+
+def noise(rounds: Sequence[float] | Doubles) -> tuple[str, ...]:
     """A warning where the rounds of one measurement lie more than 15% apart."""
     values = np.asarray(rounds, dtype=np.float64)
     spread = float((values.max() - values.min()) / np.median(values)) if len(values) else 0.0
     if spread <= 0.15:
         return ()
-    return (f"{what}: repeats lie {spread:.0%} apart; close other programs and run again with timing=full",)
-
-
-def machine() -> dict[str, Any]:
-    """What decides speed here: processor, cores, memory, threads, accelerator, versions. Load is in `load`."""
-    import psutil
-    import torch
-
-    accelerator = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
-    return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "threads": torch.get_num_threads(),
-        "accelerator": accelerator,
-        "versions": all_versions(),
-    }
+    return (f"repeats lie {spread:.0%} apart; close other programs and run again with timing=full",)
 
 
 def versions() -> dict[str, str]:
@@ -181,17 +182,6 @@ def all_versions() -> dict[str, str]:
 def load() -> float:
     """Load average of the last minute."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else float("nan")
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [
-            line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        if names:
-            return names[0]
-    return platform.processor() or "unknown"
 
 
 @cache

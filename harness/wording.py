@@ -19,8 +19,9 @@ _SCORED = {
 }  # fmt: skip
 _LIMITS = {
     "query_p95_ms": "query p95", "bytes_per_doc": "bytes per document", "index_bytes": "index size",
-    "price_per_million_tokens": "price per million tokens", "max_tokens": "maximum tokens", "languages": "languages",
-    "licences": "licence", "remote_code": "remote code",
+    "memory_mb": "peak memory", "vram_mb": "peak GPU memory", "model_mb": "model size", "docs_per_s": "indexing rate",
+    "serve_rate_per_s": "rate of queries", "price_per_million_tokens": "price per million tokens",
+    "max_tokens": "maximum tokens", "languages": "languages", "licences": "licence", "remote_code": "remote code",
 }  # fmt: skip
 
 
@@ -216,5 +217,11 @@ def limit(key: str, value: Any = None) -> str:
         return f"{name} {', '.join(map(str, value))}"
     if key == "max_tokens":
         return f"at least {whole(value)} tokens"
+    if key in _RATES:
+        return f"{name} at least {value:g} {_RATES[key]}"
     units = {"query_p95_ms": f"{value:g} ms", "bytes_per_doc": f"{whole(value)} B", "index_bytes": size(value)}
-    return f"{name} at most {units.get(key, str(value))}"
+    memory = f"{value:g} MB" if key.endswith("_mb") else str(value)
+    return f"{name} at most {units.get(key, memory)}"
+
+
+_RATES = {"docs_per_s": "documents a second", "serve_rate_per_s": "a second"}  # of which a limit is the least

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,15 +13,17 @@ import numpy as np
 import psutil
 
 from harness.account import SPENT
+from harness.bench import Todo
 from harness.cards import trained_on
 from harness.execution import Lost
 from harness.forward import PART_ERRORS, StoredVectors
-from harness.measure import Timer, Todo
 from harness.parts import describe
-from harness.plan import Variant
-from harness.precision import Parities, Parity
+from harness.plan import Variant, quality_key
+from harness.precision import Parities, Parity, Told, in_float32
 from harness.protocols import Need
 from harness.spaces import prepared
+from harness.subjects import Scenario
+from harness.timer import Timer
 from harness.timing import all_versions
 from harness.types import (
     Doubles,
@@ -53,13 +55,15 @@ class Task(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """See whether bfloat16 gives the model's vectors. Outcome: its `Parity`; `Lost` where that cannot be seen.
+    """See whether a faster path gives the model's vectors. Outcome: its `Parity`; `Lost` where that cannot be seen.
 
-    None where the pooling does not apply, which its variants find out themselves.
+    None where the pooling does not apply, which its variants find out themselves, and where nothing depends on it:
+    auto says that `dtype=auto` does.
     """
 
     need: Need
     task: str
+    auto: bool
 
 
 class Pass(NamedTuple):
@@ -82,7 +86,7 @@ class Score(NamedTuple):
 
 
 class Clock(NamedTuple):
-    """Take one group of timings. Outcome: records by key."""
+    """Take one group of timings. Outcome: records by key; those it lacks are to be taken one by one."""
 
     group: Mapping[str, Todo]
 
@@ -112,7 +116,7 @@ class Setup:
     devices: tuple[str, ...]
     needs: tuple[Need, ...]
     tasks: Mapping[str, Task]
-    timing: Mapping[str, Any]
+    timing: Mapping[str, Scenario]
     account: Path
     others: Mapping[str, EvalSet] = field(default_factory=dict)
 
@@ -176,7 +180,10 @@ class Worker:
             raise
         except Inapplicable:
             return None
-        except PART_ERRORS as error:  # unchecked, bfloat16 is never taken
+        except PART_ERRORS as error:  # unchecked, dtype=auto never takes bfloat16
+            if not job.auto:
+                traceback.print_exc()  # into the process's log
+                return None
             return Lost(f"dtype=auto could not be checked: {first_line(error)}", traceback.format_exc(), "")
 
     def _encode(self, job: Pass) -> None:
@@ -192,6 +199,7 @@ class Worker:
         try:
             ready = prepared(variant.retriever, task.evalset, self.source)
             result = task.tasktype.evaluate(task.evalset, ready)
+            parity = self._precision(variant, task)
         except Unwritable:
             raise
         except Inapplicable as error:
@@ -203,18 +211,21 @@ class Worker:
             reason = f"{type(error).__name__}: {first_line(error)}"
             return lost(job, task, "failed", reason, {"traceback": traceback.format_exc()})
         means = {name: _mean(scores) for name, scores in result.per_query.items()}
-        values = dict(result.facts) | means | {"main": result.main, "main_score": means[result.main]}
+        values = dict(result.facts) | means | {"main": result.main, "main_score": means[result.main], **parity.values}
         arrays = dict(result.per_query) | {"query_ids": np.asarray(result.query_ids), "top": result.top}
         if result.unscored and result.unscored[0]:
             arrays |= {"unscored_ids": np.asarray(result.unscored[0]), "unscored_top": result.unscored[1]}
-        warnings = (*result.warnings, *self._precision(variant, task.evalset), *variant.cautions)
+        warnings = (*result.warnings, *parity.warnings, *variant.cautions)
         warnings += (trained,) if (trained := trained_on(variant.card, task.evalset)) else ()
         return Record(job.key, "quality", "ok", labels(variant), values, arrays, "", warnings, provenance(job, task))
 
-    def _precision(self, variant: Variant, evalset: EvalSet) -> list[str]:
-        needs = variant.retriever.needs() if variant.auto else ()
-        found = [self.parities.known(need.encoder, evalset) for need in needs]
-        return [f"dtype=auto chose bfloat16; {parity.said}" for parity in found if parity]
+    def _precision(self, variant: Variant, task: Task) -> Told:
+        """What there is to say of a faster path; `parity_record` is the key of the same candidate's in float32."""
+        told, plain = self.parities.told(variant.retriever, task.evalset, variant.auto), in_float32(variant.retriever)
+        if plain == variant.retriever:
+            return told
+        key = quality_key(replace(variant, retriever=plain), task.evalset, task.tasktype, self.setup.store_dtype)
+        return told._replace(values={**told.values, "parity_record": key})
 
 
 def lost(job: Score, task: Task, status: Status, reason: str, trace: Mapping[str, str] | None = None) -> Record:

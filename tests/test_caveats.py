@@ -88,6 +88,48 @@ def test_a_load_far_over_the_cores_is_said(load: float, told: bool) -> None:
     assert bool([c for c in caveats(busy) if "the machine was busy, at a load of 9.0 on 4 cores" in c]) == told
 
 
+def watched(**values: float) -> Sweep:
+    """The meters' readings in one timing."""
+    found = small_sweep()
+    record = found.records["s1-helpdesk"]
+    quiet = {"busy_elsewhere": 0.0, "stolen": 0.0, "clock_gap_s": 0.0, "watched_s": 10.0}
+    return found._replace(
+        records={**found.records, record.key: replace(record, values={**record.values, **quiet, **values})}
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"busy_elsewhere": 0.34}, "other programs used up to 34 % of the cores"),
+        ({"stolen": 0.08}, "a hypervisor gave up to 8 % of the cores' time to other machines"),
+        ({"clock_gap_s": 2.5}, "two clocks disagreed by up to 2.50 s"),
+        ({"busy_elsewhere": 0.05}, ""),
+    ],
+)
+def test_what_the_meters_saw_is_a_caveat(values: dict[str, float], told: str) -> None:
+    said = starting(caveats(watched(**values)), "Timings are noisy")
+    assert [f"Timings are noisy: {told}." in line for line in said] == ([True] if told else [])
+
+
+def faster(cosine: float | None, difference: float | None) -> list[str]:
+    """The caveats of a pick that is a faster path of this parity."""
+    found = small_sweep()
+    pick = found.records["q1-helpdesk"]
+    score = pick.values["main_score"]
+    plain = replace(pick, key="plain", values={**pick.values, "main_score": score - (difference or 0.0)})
+    told = {"parity_cosine": cosine, "parity_record": "plain"}
+    records = {**found.records, pick.key: replace(pick, values={**pick.values, **told}), "plain": plain}
+    return starting(caveats(found._replace(records=records)), "The speed of the pick")
+
+
+def test_a_pick_without_parity_is_a_caveat_with_cosine_and_loss() -> None:
+    (said,) = faster(0.9712, -0.05)
+    assert "its vectors' lowest cosine to float32 is 0.9712 and it scores 0.050 lower than in float32" in said
+    assert len(faster(0.9712, 0.0)) == len(faster(0.9999, -0.05)) == 1
+    assert faster(0.9999, -0.001) == []
+
+
 # Labels --------------------------------------------------------------------------------------------------------
 
 

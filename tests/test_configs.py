@@ -12,6 +12,7 @@ from harness.launch import compose, shipped
 from harness.parts import build, describe
 from harness.policy import read_policy
 from harness.prompts import APART
+from harness.timingoptions import SCENARIOS, scenarios_of
 
 CONFIGS = shipped("configs")
 MODELS = sorted(p.stem for p in (CONFIGS / "model").glob("*.yaml"))
@@ -70,9 +71,18 @@ def test_every_policy_is_valid_and_names_every_limit() -> None:
 
 def test_every_timing_has_the_same_settings() -> None:
     found = [yaml.safe_load(p.read_text()) for p in (CONFIGS / "timing").glob("*.yaml")]
-    assert len({frozenset(node) for node in found}) == 1
+    assert {frozenset(node) for node in found} == {frozenset(SCENARIOS)}
     for node in found:
-        assert node["scenario"] == "none" or min(node[k] for k in node if k != "scenario") >= 3
+        parts = scenarios_of(node)
+        assert all(describe(part) == node[name] for name, part in parts.items()), "every setting is written out"
+
+
+def test_what_each_timing_measures() -> None:
+    measured = {p.stem: list(scenarios_of(yaml.safe_load(p.read_text()))) for p in (CONFIGS / "timing").glob("*.yaml")}
+    assert measured == {
+        "none": [], "quick": ["query", "index", "start"], "full": ["query", "index", "start"],
+        "serve": ["query", "index", "start", "serve"],
+    }  # fmt: skip
 
 
 def test_the_metrics_build_and_the_first_is_ndcg_at_10() -> None:

@@ -80,14 +80,34 @@ def test_timings_are_taken_in_a_process_of_their_own() -> None:
         "executor=local",
         "model=hashing",
         "timing=quick",
-        "timing.calls=3",
-        "timing.repeats=2",
-        "timing.documents=4",
-        "timing.warmup=1",
+        "timing.query.calls=3",
+        "timing.query.seconds=0",
+        "timing.query.warmup=1",
+        "timing.index.documents=4",
     )
     (row,) = table_of(outcome)
     assert row["query_p50_ms"] > 0 and row["docs_per_s"] > 0
-    assert (outcome.folder / "logs" / "timing.log").exists()
+    assert row["peak_rss_mb"] > 0 and not any("fresh process" in warning for warning in row["warnings"])
+    assert {"timing.log", "start-hashing.log"} <= {path.name for path in (outcome.folder / "logs").iterdir()}
+
+
+def test_what_a_process_does_not_survive_is_measured_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("configs/model/fragile.yaml").write_text(
+        "_target_: tests.encoders.misbehaving.Misbehaving\nhow: fragile\ncard: {licence: mit}\n"
+    )
+    outcome = sweep(
+        "executor=local", "trusted=[tests]", "model=fragile", "batch_size=2,4", "timing=quick", "timing.query=null",
+        "timing.index.documents=4", "sweep=s",
+    )  # fmt: skip
+    found = read_sweep(outcome.folder)
+    state = {
+        (kind, v["batch_size"]): found.records[key].status
+        for v in found.manifest["variants"]
+        for kind, key in v["timings"].items()
+    }
+    assert state == {("index", 2): "ok", ("index", 4): "failed", ("start", 2): "ok", ("start", 4): "failed"}
+    (lost, *_) = [r for r in found.records.values() if r.status == "failed"]
+    assert "killed (SIGKILL)" in lost.reason and outcome.failed == 2
 
 
 def started(*words: str) -> subprocess.Popen[str]:

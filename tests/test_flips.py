@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from harness.decide import BIASED, INSUFFICIENT, decide
-from harness.flips import _stated
 from harness.policy import read_policy
+from harness.stated import stated
 from harness.table import Sweep
+from harness.timing import upper_bound
+from harness.types import Record
 from tests.sweeping import invented
 
 GENERATOR = np.random.default_rng(4)
@@ -206,7 +208,7 @@ def test_a_value_is_rounded_to_the_side_on_which_its_row_holds(
     value: float, up: bool, places: int, expected: str
 ) -> None:
     holds = (lambda x: x >= value) if up else (lambda x: 0 < x <= value)
-    assert _stated(value, up, places, holds) == expected
+    assert stated(value, up, places, holds) == expected
 
 
 def test_holes_left_out_are_a_row_where_they_change_scores_and_the_row_says_what_is_picked() -> None:
@@ -218,3 +220,75 @@ def test_holes_left_out_are_a_row_where_they_change_scores_and_the_row_says_what
     found = decide(sweep, read_policy({"draws": 400}))
     (row,) = [row for row in found["changes"] if re.search("condensed", row["if"])]
     assert (row["then"].split(" ")[0], row["changes"]) == ("large", True)
+
+
+# Memory and rates ------------------------------------------------------------------------------------------------
+
+WEAK = {"large": {"a": GOOD}, "small": {"a": NEAR}, "weak": {"a": GOOD - 0.2}}
+
+
+def measured(memory: dict[str, float], rates: dict[str, float], scores: Any = WEAK, spread: float = 0.0) -> Sweep:
+    """Peaks in MB and documents a second; spread: of the rounds, as a share."""
+    sweep = invented(scores, {"large": 1000.0, "small": 100.0, "weak": 10.0})
+    records = dict(sweep.records)
+    for variant in sweep.manifest["variants"]:
+        name = variant["model"]
+        seconds = np.asarray([1 - spread, 1.0, 1 + spread]) / rates[name]
+        upper = upper_bound(seconds)
+        index = {"docs_per_s": rates[name], "documents": 1, "seconds_upper": upper}
+        start = {"peak_rss_mb": memory[name], "first_ms": 1.0}
+        for kind, values in (("index", index), ("start", start)):
+            key = variant["timings"][kind] = f"{kind}-{name}"
+            records[key] = Record(key, "timing", "ok", {}, values, {"seconds": seconds})
+    return sweep._replace(records=records)
+
+
+def changed(sweep: Sweep, **policy: Any) -> dict[str, tuple[str, bool]]:
+    return rows(decide(sweep, read_policy({"draws": 400} | policy)))
+
+
+def test_a_limit_on_memory_flips_where_the_pick_no_longer_fits() -> None:
+    sweep = measured({"large": 400.0, "small": 600.0, "weak": 300.0}, dict.fromkeys(WEAK, 100.0))
+    assert changed(sweep)["peak memory limit under 600 MB"] == ("large", True)
+    tight = {"memory_mb": 500}
+    assert decide(sweep, read_policy({"draws": 400, "limits": tight}))["pick"] == "id-large"
+    assert changed(sweep, limits=tight)["peak memory limit of 600 MB"] == ("small", True)
+
+
+def test_a_rate_that_is_asked_for_flips_where_the_pick_no_longer_reaches_it() -> None:
+    sweep = measured(dict.fromkeys(WEAK, 400.0), {"large": 200.0, "small": 100.0, "weak": 150.0})
+    assert changed(sweep)["indexing rate above 100 documents a second"] == ("large", True)
+    fast = {"docs_per_s": 160}
+    assert decide(sweep, read_policy({"draws": 400, "limits": fast}))["pick"] == "id-large"
+    assert changed(sweep, limits=fast)["indexing rate of at least 100 documents a second"] == ("small", True)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.03])
+def test_at_the_rate_that_a_row_names_the_decision_is_what_the_row_says(spread: float) -> None:
+    sweep = measured(dict.fromkeys(WEAK, 400.0), {"large": 203.7, "small": 100.3, "weak": 151.0}, spread=spread)
+    for limits in ({}, {"docs_per_s": 160.0}):
+        told = 0
+        for row in decide(sweep, read_policy({"draws": 400, "limits": limits}))["changes"]:
+            if found := re.match(r"indexing rate (above|of at least) ([\d.]+) ", row["if"]):
+                least = float(found[2]) * (1 + 1e-9 if found[1] == "above" else 1)
+                then = decide(sweep, read_policy({"draws": 400, "limits": {"docs_per_s": least}}))
+                labels = {c["id"]: c["label"] for c in then["candidates"]}
+                assert labels.get(then["pick"], then["status"]) == row["then"], row["if"]
+                told += 1
+        assert told == (2 if limits else 1)
+
+
+def test_a_candidate_that_serves_at_no_rate_is_let_in_by_no_limit_at_all() -> None:
+    sweep = measured(dict.fromkeys(WEAK, 400.0), dict.fromkeys(WEAK, 100.0))
+    for variant in sweep.manifest["variants"]:
+        key = variant["timings"]["serve"] = f"serve-{variant['model']}"
+        rate = {"large": 50.0, "small": None, "weak": 80.0}[variant["model"]]
+        sweep.records[key] = Record(key, "timing", "ok", {}, {"rate_per_s": rate, "p99_ms": 9.0})  # type: ignore[index]
+    found = decide(sweep, read_policy({"draws": 400, "limits": {"serve_rate_per_s": 40}}))
+    assert found["pick"] == "id-large"
+    assert rows(found)["no limit on rate of queries"] == ("small", True)
+
+
+def test_memory_orders_those_that_are_close_enough() -> None:
+    sweep = measured({"large": 400.0, "small": 600.0, "weak": 300.0}, dict.fromkeys(WEAK, 100.0))
+    assert decide(sweep, read_policy({"draws": 400, "order": "memory_mb"}))["pick"] == "id-large"

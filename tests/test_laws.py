@@ -49,6 +49,9 @@ from harness.retrievers.in_passages import InPassages
 from harness.retrievers.late_interaction import LateInteraction
 from harness.retrievers.learned_sparse import LearnedSparse
 from harness.retrievers.rerank import Rerank
+from harness.scenarios.index import Index
+from harness.scenarios.query import Query
+from harness.scenarios.serve import Serve
 from harness.spaces import prepared
 from harness.tasktypes.classification import Classification
 from harness.tasktypes.clustering import Clustering
@@ -117,6 +120,9 @@ EXAMPLES: Mapping[str, tuple[Any, ...]] = {
         ApiReranker("tiny", "http://localhost", "TINY_KEY", "tei", 512),
     ),
     "indexes.flat": (Flat(), Flat(50)),
+    "scenarios.query": (Query(), Query(5, 200, 2.0, 0)),
+    "scenarios.index": (Index(), Index(5, 512)),
+    "scenarios.serve": (Serve(), Serve(20.0, 1000, 7)),
     "indexes.hnsw": (Hnsw(), Hnsw(4, 20, 12)),
     "indexes.ivf": (Ivf(), Ivf(5, 2)),
     "encoders.onnx": (Onnx("some/place"), Onnx("some/place", "onnx/model.onnx", "cls", {"query": "find "}, 128, "dot")),

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from harness.candidates import Breach, Candidate, breaches
+from harness.candidates import Candidate
+from harness.limits import Breach, breaches
 from harness.policy import Policy, check_categories, check_sets, read_policy, set_weights
 from harness.types import HarnessError
+from harness.wording import limit
 
 
 def refused(**node: Any) -> str:
@@ -43,6 +45,11 @@ def test_an_empty_policy_has_the_defaults() -> None:
         ({"limits": {"query_p95_ms": float("inf")}}, "policy.limits.query_p95_ms=inf"),
         ({"limits": {"index_bytes": 10**400}}, "policy.limits.index_bytes=1000"),
         ({"limits": {"licences": []}}, "policy.limits.licences=[]: expected a list of names"),
+        ({"limits": {"memory_gb": 4}}, "Did you mean memory_mb"),
+        ({"limits": {"vram_mb": 0}}, "policy.limits.vram_mb=0: expected a number above 0"),
+        ({"limits": {"docs_per_s": "fast"}}, "policy.limits.docs_per_s='fast'"),
+        ({"limits": {"serve_rate_per_s": float("nan")}}, "policy.limits.serve_rate_per_s=nan"),
+        ({"order": ["memory"]}, "Did you mean memory_mb"),
         ({"name": 3}, "policy.name=3: expected text"),
         ({"name": None}, "policy.name=None"),
         ({"margin": 1e-320}, "policy.margin=1e-320: expected a number of at least 1e-06"),
@@ -92,6 +99,12 @@ def test_the_bounds_themselves_are_taken() -> None:
     assert (found.margin, found.draws, found.confidence, found.weights["a"]) == (1e-6, 100_000, 0.99999, 1e9)
 
 
+def test_a_policy_that_lists_what_it_does_not_limit_is_the_same_policy() -> None:
+    assert read_policy({"limits": {"memory_mb": None, "query_p95_ms": 20}}) == read_policy(
+        {"limits": {"query_p95_ms": 20}}
+    )
+
+
 def test_one_name_is_a_list_of_one() -> None:
     found = read_policy({"order": "index_bytes", "limits": {"languages": "de", "licences": "mit"}})
     assert found.order == ("index_bytes",)
@@ -105,9 +118,11 @@ def test_a_reference_that_yaml_reads_as_a_number_is_still_an_id() -> None:
 # Limits --------------------------------------------------------------------------------------------------------
 
 
-def candidate(card: dict[str, Any] | None = None, retriever: str = "dense", **costs: float | None) -> Candidate:
+def candidate(
+    card: dict[str, Any] | None = None, retriever: str = "dense", rate: float | None = None, **costs: float | None
+) -> Candidate:
     known = {"bytes_per_doc": 100.0, "index_bytes": 1000.0, "query_p95_ms": 10.0, "query_p95_ms_upper": 11.0, "price_per_million_tokens": 0.0}  # fmt: skip
-    return Candidate("id", "m", {"retriever": retriever}, card or {}, {}, known | costs, {}, "")
+    return Candidate("id", "m", {"retriever": retriever}, card or {}, {}, known | costs, {"docs_per_s": rate}, "")
 
 
 def found(limits: dict[str, Any], **about: Any) -> list[tuple[str, str]]:
@@ -119,6 +134,29 @@ def found(limits: dict[str, Any], **about: Any) -> list[tuple[str, str]]:
 )
 def test_a_measured_limit_is_checked_against_its_upper_bound(limit: float, state: list[str]) -> None:
     assert [s for _, s in found({"query_p95_ms": limit})] == state
+
+
+@pytest.mark.parametrize(
+    ("limit", "state"), [(101, ["over"]), (100, ["borderline"]), (90.1, ["borderline"]), (90.0, []), (50, [])]
+)
+def test_a_rate_is_at_least_its_limit_at_its_lower_bound(limit: float, state: list[str]) -> None:
+    assert [s for _, s in found({"docs_per_s": limit}, rate=100.0, docs_per_s_lower=90.0)] == state
+
+
+def test_memory_and_the_rate_of_serving_are_measured_once_and_checked_as_they_are() -> None:
+    assert found({"memory_mb": 500}, memory_mb=501.0) == [("memory_mb", "over")]
+    assert found({"memory_mb": 500, "model_mb": 90, "vram_mb": 1}, memory_mb=500.0, model_mb=90.0, vram_mb=1.0) == []
+    assert found({"serve_rate_per_s": 40}, serve_rate_per_s=39.0) == [("serve_rate_per_s", "over")]
+    assert found({"serve_rate_per_s": 40}, serve_rate_per_s=0.0) == [("serve_rate_per_s", "over")]
+    assert found({"serve_rate_per_s": 40}, serve_rate_per_s=40.0) == []
+
+
+def test_what_was_not_measured_meets_no_limit() -> None:
+    unknown: dict[str, Any] = {"memory_mb": None, "docs_per_s_lower": None, "serve_rate_per_s": None}
+    limits = {"memory_mb": 1, "docs_per_s": 1, "serve_rate_per_s": 1}
+    assert found(limits, **unknown) == [(key, "unknown") for key in limits]
+    assert found({"docs_per_s": 1}, rate=100.0, docs_per_s_lower=None) == [("docs_per_s", "unknown")], "of one round"
+    assert found({"docs_per_s": 101}, rate=100.0, docs_per_s_lower=None) == [("docs_per_s", "over")]
 
 
 def test_an_unknown_value_of_a_limited_quantity_is_not_met() -> None:
@@ -168,7 +206,17 @@ def test_a_breach_reads_as_a_clause() -> None:
     assert Breach("query_p95_ms", 12.3456, 10, "over").text.startswith("query p95 ")
     assert "12.35, limit 10" in Breach("query_p95_ms", 12.3456, 10, "over").text
     assert "borderline" in Breach("query_p95_ms", 12.0, 11, "borderline").text
+    assert Breach("memory_mb", 812.0, 500, "over").text == "peak memory 812, limit 500"
+    rate = Breach("docs_per_s", 88.0, ">= 90", "borderline").text
+    assert rate == "indexing rate 88 at its lower 95 % bound (borderline), limit >= 90"
     assert Breach("licence", None, ["mit"], "unknown").text == "licence: not known, limit ['mit']"
+
+
+def test_a_limit_reads_with_its_unit_and_its_direction() -> None:
+    assert limit("memory_mb", 512) == "peak memory at most 512 MB"
+    assert limit("docs_per_s", 100.0) == "indexing rate at least 100 documents a second"
+    assert limit("serve_rate_per_s", 40) == "rate of queries at least 40 a second"
+    assert limit("index_bytes", 1000) == "index size at most 1.00 KB"
 
 
 # Weights of categories -------------------------------------------------------------------------------------------

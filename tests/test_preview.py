@@ -141,6 +141,14 @@ def test_timings_make_a_plan_longer() -> None:
     assert without != quick
 
 
+def test_every_measurement_is_counted_and_every_process_that_starts_for_one() -> None:
+    words = ("model=hashing,bm25", "dim=8,16", "batch_size=1,8", "timing=serve")
+    text = planned(*words, probe=False)
+    # encode 1, search 3, serve 3, index 2 and a build, start 2 and a build; hashing and bm25 start a process each
+    assert line(text, "timings") == "timings     13 measurements, 2 fresh starts among them"
+    assert not [one for one in planned(*words[:-1], probe=False).splitlines() if one.startswith("timings")]
+
+
 def test_a_reference_that_names_no_model_is_refused_now() -> None:
     with pytest.raises(HarnessError, match="no such model"):
         planned("model=hashing", "policy.reference=bge")
@@ -180,6 +188,15 @@ def test_time_is_the_characters_at_the_probed_rate_and_disk_the_rows_of_every_po
 def test_a_timed_search_of_a_large_corpus_takes_longer() -> None:
     text = forecast(sketch(Work(0, 0), Probed(0, 1, 64, 5e8), timings=[Timing("", 1000, 2e9)]))
     assert line(text, "time") == "time        10 s to 4 min"  # 1000 times 10 ms and 2 ms, 200 ms and 20 ms
+
+
+def test_a_timing_takes_at_least_its_seconds_and_a_fresh_start_the_loading() -> None:
+    quick = Timing("hashing", 10, 0.0, 6000.0)
+    text = forecast(sketch(Work(0, 0), Probed(600, 1e9, 64, 5e8), timings=[quick]))
+    assert line(text, "time") == "time        1 h 50 m"  # loading, and a hundred minutes of calls
+    start = Timing("hashing", 10, fresh=True)
+    text = forecast(sketch(Work(0, 0), Probed(600, 1e9, 64, 5e8), timings=[start] * 6))
+    assert line(text, "time") == "time        1 h 10 m to 1 h 11 m"
 
 
 def test_half_precision_halves_the_disk() -> None:

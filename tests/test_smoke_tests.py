@@ -113,8 +113,8 @@ def test_a_permission_that_is_neither_true_nor_false_is_refused(value: Any) -> N
 # Tables --------------------------------------------------------------------------------------------------------
 
 
-def test_a_row_keeps_the_clean_name_and_has_the_sample_as_its_last_key() -> None:
-    assert MORE[-1] == "sample"
+def test_a_row_keeps_the_clean_name_and_has_the_sample_as_a_key() -> None:
+    assert "sample" in MORE
     found = rows(sub_sampled(("a", "b")))
     assert {(row["task"], row["sample"]) for row in found} == {("a", SAMPLE), ("b", "")}
 
@@ -140,7 +140,7 @@ def test_a_table_for_machines_has_a_clean_name_and_a_column(tmp_path: Path) -> N
     cells = list(csv.DictReader(io.StringIO(write_table(found, "csv", None))))
     for table in (lines, cells, pd.read_parquet(tmp_path / "out").to_dict("records")):
         assert [(row["task"], row["sample"]) for row in table] == [("helpdesk", SAMPLE)] * 4
-        assert list(table[0])[-1] == "sample"
+        assert "sample" in table[0]
 
 
 # Page and record -----------------------------------------------------------------------------------------------

@@ -40,7 +40,15 @@ def cents(server: EndpointServer) -> int:
 
 
 def test_models_in_processes_of_their_own_and_their_timing_spend_one_budget_a_run(server: EndpointServer) -> None:
-    words = ("model=one,two", "timing=quick", "timing.calls=20", "timing.repeats=1", "retry=failed", "sweep=s")
+    words = (
+        "model=one,two",
+        "timing=quick",
+        "timing.query.calls=20",
+        "timing.query.seconds=0",
+        "timing.start=null",
+        "retry=failed",
+        "sweep=s",
+    )
     run = (*words, "executor=local", "executor.workers=2")
     said: list[str] = []
     assert sweep(*run, "max_cost=0.3", said=said).done == 0, "either costs 46 cents"

@@ -2,72 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from harness.timing import Laps, all_versions, interleaved, latency, noise, sample, upper_bound, versions, warm_up
+from harness.timing import (
+    Laps,
+    all_versions,
+    calls_in,
+    interleaved,
+    latency,
+    noise,
+    quietly,
+    upper_bound,
+    versions,
+    warm_up,
+)
+from tests.scenarios.fake_clock import FakeClock
 
 
-class FakeClock:
-    """Seconds that pass only inside calls."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.calls: list[int] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def taking(self, *durations: float) -> object:
-        """A call that takes the given durations in turn, the last one for ever."""
-
-        def call(number: int) -> None:
-            self.now += durations[min(len(self.calls), len(durations) - 1)]
-            self.calls.append(number)
-
-        return call
+def taking(clock: FakeClock, *durations: float) -> Callable[[int], None]:
+    """A call that takes these durations in turn, the last one for ever."""
+    call = clock.taking(*durations)
+    return lambda number: call(number, quietly)
 
 
 def test_warm_up_stops_when_the_last_five_lie_within_ten_percent() -> None:
     clock = FakeClock()
-    first, made, settled = warm_up(clock.taking(9.0, 3.0, 2.0, 1.0), 5, clock)  # type: ignore[arg-type]
-    assert (first, made, settled) == (9.0, 8, True)  # calls 4 to 8 are alike
-    assert clock.calls == list(range(8))
+    found = warm_up(taking(clock, 9.0, 3.0, 2.0, 1.0), 5, clock)
+    assert found.settled and not found.warnings
+    assert found.durations == [9.0, 3.0, 2.0, *[1.0] * 5]
+    assert found.values == {"first_ms": 9000.0, "warmup_calls": 8}
+    assert [number for _, number in clock.calls] == list(range(8))
 
 
 def test_warm_up_makes_at_least_the_calls_asked_for() -> None:
-    clock = FakeClock()
-    assert warm_up(clock.taking(1.0), 10, clock)[1:] == (10, True)  # type: ignore[arg-type]
-    assert warm_up(FakeClock().taking(1.0), 0, clock)[1] >= 5  # type: ignore[arg-type]
+    for least, made in ((10, 10), (0, 5)):
+        clock = FakeClock()
+        assert len(warm_up(taking(clock, 1.0), least, clock).durations) == made
 
 
-def test_a_call_that_never_settles_stops_at_200_and_says_so() -> None:
-    clock = FakeClock()
-    durations = [0.01, 0.02] * 200
-    _, made, settled = warm_up(clock.taking(*durations), 10, clock)  # type: ignore[arg-type]
-    assert (made, settled) == (200, False)
+def test_a_call_that_never_settles_stops_at_200_or_after_20_seconds_and_says_so() -> None:
+    for durations, made in (([0.01, 0.02] * 200, 200), ([5.0, 9.0, 5.0, 9.0], 4)):
+        clock = FakeClock()
+        found = warm_up(taking(clock, *durations), 10, clock)
+        assert not found.settled and f"after {made} warm-up calls" in found.warnings[0]
 
 
-def test_samples_are_raw_and_the_warm_up_is_not_among_them() -> None:
-    clock = FakeClock()
-    taken = sample(clock.taking(*[0.5] * 10, *[0.1] * 99), 2, 3, 10, clock)  # type: ignore[arg-type]
-    assert taken.seconds.tolist() == [pytest.approx([0.1] * 3)] * 2
-    assert (taken.first_s, taken.warmup, taken.settled) == (0.5, 10, True)
-    assert clock.calls[10:] == [0, 1, 2, 0, 1, 2]
+def test_a_round_has_the_calls_asked_for_or_as_many_as_fill_its_seconds() -> None:
+    assert calls_in([9.0, *[0.125] * 5], 3, 50, 0.5) == 50
+    assert calls_in([0.125] * 5, 3, 2, 0.5) == 4
+    assert calls_in([0.125, 0.1, 0.125, 0.125, 0.125], 3, 2, 0.5) == 5, "also where all are as quick as the quickest"
 
 
 def test_what_takes_seconds_a_call_gets_fewer_calls_ten_a_round_at_least() -> None:
-    clock = FakeClock()
-    slow = sample(clock.taking(5.0), 3, 50, 10, clock)  # type: ignore[arg-type]
-    assert (slow.seconds.shape, slow.warmup, slow.settled) == ((3, 10), 4, False)
-    assert sample(clock.taking(1.0), 3, 50, 10, clock).seconds.shape == (3, 20)  # type: ignore[arg-type]
-    assert sample(clock.taking(0.1), 3, 50, 10, clock).seconds.shape == (3, 50)  # type: ignore[arg-type]
-    assert sample(clock.taking(5.0), 2, 3, 10, clock).seconds.shape == (2, 3)  # type: ignore[arg-type]
+    assert calls_in([5.0] * 5, 3, 50, 2.0) == 10
+    assert calls_in([1.0] * 5, 3, 50, 2.0) == 20
+    assert calls_in([0.1] * 5, 3, 50, 2.0) == 50
+    assert calls_in([5.0] * 5, 3, 3, 0.0) == 3
+
+
+def test_what_takes_no_time_at_all_has_five_thousand_calls_a_round_at_most() -> None:
+    assert calls_in([0.0] * 5, 3, 50, 2.0) == 5000
+    assert calls_in([0.0] * 5, 3, 9000, 2.0) == 9000
 
 
 def test_laps_are_added_up_by_stage_and_warm_up_calls_fall_out() -> None:
     clock = FakeClock()
-    laps = Laps(clock)  # type: ignore[arg-type]
+    laps = Laps(clock)
     for number in range(5):
         laps.start()
         for stage, seconds in (("search", 1.0), ("rescore", number), ("search", 2.0)):
@@ -124,9 +127,9 @@ def test_the_upper_bound_never_claims_more_than_student_t_allows(n: int) -> None
 
 
 def test_repeats_far_apart_are_a_warning_with_the_size_and_the_remedy() -> None:
-    assert noise([1.0, 1.1, 1.0], "search") == ()
-    (line,) = noise([1.0, 1.5, 1.0], "search")
-    assert "search" in line and "50%" in line and "timing=full" in line
+    assert noise([1.0, 1.1, 1.0]) == ()
+    (line,) = noise([1.0, 1.5, 1.0])
+    assert "50%" in line and "timing=full" in line
 
 
 def test_an_absent_package_is_named_absent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+from harness.agreement import agreement
 from harness.candidates import candidate_of
 from harness.page import fill
+from harness.page.grid import Column, cell
 from harness.report import Entry, Report
 from harness.table import Row
 from harness.wording import called, enumerated, metric, number, percent, score, searched, set_name, signed, whole
@@ -30,7 +32,8 @@ class Configurations:
         shown = lines[: self.lean] if report.lean else lines
         remarks = sorted({w for line in shown for w in line.warnings})
         places = {remark: place for place, remark in enumerate(remarks, start=1)}
-        basic, extra, keys = _basic(report), _extra(report), report.keys
+        basic, keys, faster = _basic(report), report.keys, any(map(agreement, report.rows))
+        extra = [*([_AGREEMENT] if faster else []), *_extra(report), *(c for c in _WHERE_KNOWN if _any(c, lines))]
         looks, margin = _looks(shown, report.decision["pick"]), report.decision["policy"]["margin"]
         return fill(
             "configurations.html",
@@ -42,6 +45,7 @@ class Configurations:
             left_out=len(lines) - len(shown),
             basic=basic,
             extra=extra,
+            faster=faster,
             remarks=remarks,
             lost=_lost(lines),
             published=report.published,
@@ -75,15 +79,6 @@ class _Line(NamedTuple):
         return [row[key] for row in self.rows if row[key] is not None]
 
 
-class _Column(NamedTuple):
-    """A heading, the order of the first click, how a value is written, and where it is from; `write` None for text."""
-
-    heading: str
-    order: str
-    write: Callable[[Any], str] | None
-    value: Callable[[_Line], Any]
-
-
 def _lines(report: Report) -> list[_Line]:
     entries = {e["id"]: e for e in report.entries}
     places = {e["id"]: place for place, e in enumerate(report.entries)}
@@ -98,40 +93,40 @@ def _lines(report: Report) -> list[_Line]:
     return [line for *_, line in sorted(found, key=lambda known: known[:2])]
 
 
-def _basic(report: Report) -> list[_Column]:
+def _basic(report: Report) -> list[Column]:
     """What is shown at once; the reason comes after these."""
     name = metric(report.decision["metric"])
     several = len(report.decision["evalsets"]) > 1
     return [
-        _Column("Batch", "ascending", str, lambda line: line.rows[0]["batch_size"] or None),
-        _Column(f"Weighted mean {name}" if several else name, "descending", score, _decided("score")),
-        _Column("Difference", "descending", signed, _decided("difference")),
-        _Column("At worst", "descending", signed, _decided("lower")),
-        _Column("p95 (ms)", "ascending", number, _decided("costs", "query_p95_ms")),
-        _Column("B/doc", "ascending", whole, _decided("costs", "bytes_per_doc")),
-        _Column("docs/s", "descending", number, _least("docs_per_s")),
-        _Column("Judged@10", "descending", percent, _least("judged_at_10")),
+        Column("Batch", "ascending", str, lambda line: line.rows[0]["batch_size"] or None),
+        Column(f"Weighted mean {name}" if several else name, "descending", score, _decided("score")),
+        Column("Difference", "descending", signed, _decided("difference")),
+        Column("At worst", "descending", signed, _decided("lower")),
+        Column("p95 (ms)", "ascending", number, _decided("costs", "query_p95_ms")),
+        Column("B/doc", "ascending", whole, _decided("costs", "bytes_per_doc")),
+        Column("docs/s", "descending", number, _least("docs_per_s")),
+        Column("Judged@10", "descending", percent, _least("judged_at_10")),
     ]
 
 
-def _extra(report: Report) -> list[_Column]:
+def _extra(report: Report) -> list[Column]:
     """What a reader can add."""
     sets = report.manifest["evalsets"]
     own = [(set_name(task, about["sample"]), task) for task, about in sets.items() if len(sets) > 1]
     means = ("recall_at_10", "recall_at_100", "mrr_at_10")
     return [
-        *(_Column(heading, "descending", score, _of_set(task)) for heading, task in own),
-        *(_Column(metric(key), "descending", score, _mean(report, key)) for key in means),
-        _Column("p50 (ms)", "ascending", number, _most("query_p50_ms")),
-        _Column("p99 (ms)", "ascending", number, _most("query_p99_ms")),
-        _Column("Index bytes", "ascending", whole, _most("index_bytes")),
-        _Column("tokens/s", "descending", number, _least("tokens_per_s")),
-        _Column("Cost per million documents", "ascending", number, _decided("costs", "cost_per_million_docs")),
-        _Column("Cost per million queries", "ascending", number, _decided("costs", "cost_per_million_queries")),
-        *(_Column(heading, order, write, _decided(key)) for heading, key, order, write in _COMPARED),
-        _Column("Overlap@10", "descending", score, _least("overlap_at_10")),
-        _Column("Device", "ascending", None, lambda line: line.rows[0]["device"]),
-        _Column("Candidate id", "ascending", None, lambda line: line.rows[0]["candidate_id"]),
+        *(Column(heading, "descending", score, _of_set(task)) for heading, task in own),
+        *(Column(metric(key), "descending", score, _mean(report, key)) for key in means),
+        Column("p50 (ms)", "ascending", number, _most("query_p50_ms")),
+        Column("p99 (ms)", "ascending", number, _most("query_p99_ms")),
+        Column("Index bytes", "ascending", whole, _most("index_bytes")),
+        Column("tokens/s", "descending", number, _least("tokens_per_s")),
+        Column("Cost per million documents", "ascending", number, _decided("costs", "cost_per_million_docs")),
+        Column("Cost per million queries", "ascending", number, _decided("costs", "cost_per_million_queries")),
+        *(Column(heading, order, write, _decided(key)) for heading, key, order, write in _COMPARED),
+        Column("Overlap@10", "descending", score, _least("overlap_at_10")),
+        Column("Device", "ascending", None, lambda line: line.rows[0]["device"]),
+        Column("Candidate id", "ascending", None, lambda line: line.rows[0]["candidate_id"]),
     ]
 
 
@@ -176,6 +171,29 @@ def _mean(report: Report, key: str) -> _Value:
     return mean
 
 
+def _agreement(line: _Line) -> str | None:
+    """Of a faster path; over several eval sets, where its cosine is lowest."""
+    told = [(row["parity_cosine"] or -1.0, text) for row in line.rows if (text := agreement(row))]
+    return min(told)[1] if told else None
+
+
+_AGREEMENT = Column("Against float32", "descending", None, _agreement)
+_WHERE_KNOWN = (
+    Column("Peak memory (MB)", "ascending", whole, _most("peak_rss_mb")),
+    Column("Peak GPU memory (MB)", "ascending", whole, _most("peak_vram_mb")),
+    Column("Model (MB)", "ascending", whole, _most("model_mb")),
+    Column("First query (ms)", "ascending", number, _most("first_query_ms")),
+    Column("Served queries/s", "descending", number, _least("serve_rate_per_s")),
+    Column("p99 when served (ms)", "ascending", number, _most("serve_p99_ms")),
+    Column("Joules per query", "ascending", number, _most("joules_per_query")),
+    Column("Joules per document", "ascending", number, _most("joules_per_doc")),
+)
+
+
+def _any(column: Column, lines: Sequence[_Line]) -> bool:
+    return any(column.value(line) is not None for line in lines)
+
+
 def _at(line: _Line, places: dict[str, int]) -> list[int]:
     return [places[warning] for warning in line.warnings]
 
@@ -191,7 +209,7 @@ def _looks(lines: Sequence[_Line], pick: str | None) -> list[str]:
     return found
 
 
-def _shown(line: _Line, look: str, margin: float, basic: Sequence[_Column], extra: Sequence[_Column]) -> dict[str, Any]:
+def _shown(line: _Line, look: str, margin: float, basic: Sequence[Column], extra: Sequence[Column]) -> dict[str, Any]:
     chosen = look.startswith("chosen")
     return {
         "label": line.label,
@@ -204,15 +222,10 @@ def _shown(line: _Line, look: str, margin: float, basic: Sequence[_Column], extr
     }
 
 
-def _cell(column: _Column, line: _Line) -> tuple[str, str]:
-    """What is written, and the number behind it where that says more."""
-    value = column.value(line)
-    if value is None:
-        return "", ""
-    if column.write is None:
-        return str(value), ""
-    text, exact = column.write(value), f"{value:.6g}"
-    return text, "" if text == exact else exact
+def _cell(column: Column, line: _Line) -> tuple[str, str]:
+    """What is written, nothing where there is no value, and the number behind it where that says more."""
+    found = cell(column, line)
+    return ("", "") if column.value(line) is None else (found.text, found.exact)
 
 
 def _why_not(line: _Line, chosen: bool, margin: float) -> str:

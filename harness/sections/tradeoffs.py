@@ -1,4 +1,4 @@
-"""Quality against latency and index size, throughput against batch size, and scores set by set."""
+"""Quality against latency and index size, and scores set by set."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from harness.page import fill
-from harness.plots import SERIES, Line, Mark, Scales, scatter
+from harness.plots import Line, Mark, Scales, scatter
 from harness.report import Entry, Report
-from harness.shapes import legend, shape_of
+from harness.shapes import legend, shape_of, tones
 from harness.svg import Drawing, inline_svg
 from harness.wording import averaged, latency, metric, number, score, set_name, whole
 
@@ -18,7 +18,7 @@ _SAME = 1.01  # latencies within this ratio count as equal, whatever their sprea
 
 @dataclass(frozen=True)
 class Tradeoffs:
-    """Three plots and the table by eval set. What has no measurement is left out of its plot, and the page says so."""
+    """Two plots and the table by eval set. What has no measurement is left out of its plot, and the page says so."""
 
     position: ClassVar[int] = 50
     nav: ClassVar[str] = "Trade-offs"
@@ -43,13 +43,10 @@ class Tradeoffs:
         )
 
     def figures(self, report: Report) -> list[Drawing]:
-        """Quality against latency, quality against bytes, and throughput, each where it was measured."""
+        """Quality against latency and quality against bytes, each where it was measured."""
         timed, sized = _with_cost(report, "query_p95_ms"), _with_cost(report, "bytes_per_doc")
-        rates = _rates(report)
-        several = len({size for sizes in rates.values() for size in sizes}) > 1
         found = [_latency(report, timed)] if timed else []
-        found += [_bytes(report, sized)] if sized else []
-        return found + ([_throughput(rates, _tones(report))] if several else [])
+        return found + ([_bytes(report, sized)] if sized else [])
 
 
 def _with_cost(report: Report, key: str) -> list[Entry]:
@@ -129,12 +126,14 @@ def _smallest(members: Sequence[Entry]) -> list[Entry]:
 
 def _bytes(report: Report, sized: Sequence[Entry]) -> Drawing:
     """A model's line joins its best candidate at each size; what a smaller one of the same model equals is hollow."""
-    lines, tones = [], _tones(report)
+    lines, colours = [], tones(entry["model"] for entry in report.entries)
     models = _grouped(sized, lambda e: e["model"])
     for model, members in models:
         front = _smallest(members)
-        lines.append(Line([_bytes_mark(report, e, tones[model], False) for e in front], "line", model, tones[model]))
-        lines.append(Line([_bytes_mark(report, e, tones[model], True) for e in members if e not in front]))
+        lines.append(
+            Line([_bytes_mark(report, e, colours[model], False) for e in front], "line", model, colours[model])
+        )
+        lines.append(Line([_bytes_mark(report, e, colours[model], True) for e in members if e not in front]))
     limit, name = report.decision["policy"]["limits"].get("bytes_per_doc"), averaged(report.decision)
     about = f"{name[:1].upper()}{name[1:]} against bytes per document, one line for each of {len(models)} models"
     xlabel = "bytes per document in the index (log scale)"
@@ -146,42 +145,11 @@ def _bytes_mark(report: Report, entry: Entry, tone: str, hollow: bool) -> Mark:
     return Mark(report.keys[entry["id"]], _tip(entry), "", *at, shape_of(entry["quantization"]), tone, hollow, chosen)
 
 
-def _tones(report: Report) -> dict[str, str]:
-    """The same colour for a model in every plot."""
-    models = sorted({entry["model"] for entry in report.entries})
-    return {model: SERIES[number_ % len(SERIES)] for number_, model in enumerate(models)}
-
-
 def _grouped(items: Iterable[Any], key: Any) -> list[tuple[str, list[Any]]]:
     found: dict[str, list[Any]] = {}
     for item in items:
         found.setdefault(key(item), []).append(item)
     return sorted(found.items())
-
-
-def _rates(report: Report) -> dict[tuple[str, str], dict[int, float]]:
-    """(model, pooling) -> batch size -> documents per second on the slowest eval set."""
-    found: dict[tuple[str, str], dict[int, float]] = {}
-    for row in report.rows:
-        if row["docs_per_s"] is not None and row["batch_size"]:
-            sizes = found.setdefault((row["model"], row["pooling"]), {})
-            sizes[row["batch_size"]] = min(row["docs_per_s"], sizes.get(row["batch_size"], float("inf")))
-    return dict(sorted(found.items()))
-
-
-def _throughput(rates: dict[tuple[str, str], dict[int, float]], tones: dict[str, str]) -> Drawing:
-    lines = []
-    models = [model for model, _ in rates]
-    for (model, pooling), sizes in rates.items():
-        tone = tones[model]
-        name = model if models.count(model) == 1 else f"{model} · {pooling}"
-        tips = {size: f"{name}, batch {size}: {number(rate)} documents/s" for size, rate in sizes.items()}
-        marks = [Mark("", tips[size], "", size, rate, "o", tone) for size, rate in sorted(sizes.items())]
-        lines.append(Line(marks, "line", name, tone))
-    about = f"Documents per second against batch size, one line for each of {len(lines)} models"
-    ticks = tuple(float(size) for size in sorted({size for sizes in rates.values() for size in sizes}))
-    scales = Scales("batch size (log scale)", "documents per second (log scale)", about, ticks=ticks)
-    return scatter("throughput", lines, scales, log_y=True)
 
 
 def _by_set(report: Report, scored: Sequence[Entry]) -> list[dict[str, Any]]:

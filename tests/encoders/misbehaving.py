@@ -16,7 +16,7 @@ from harness.types import Encoded, Role, Traits
 
 @dataclass(frozen=True)
 class Misbehaving:
-    """`how` is raises, killed, eats, hangs or fine."""
+    """`how` is raises, killed, eats, hangs, fragile (killed at a batch size of 4) or fine."""
 
     how: str
 
@@ -47,7 +47,7 @@ class OpenMisbehaving:
         sys.stderr.flush()
         if self.how == "raises":
             raise RuntimeError("CUDA error: device-side assert triggered\nmore lines")
-        if self.how == "killed":
+        if self.how == "killed" or (self.how == "fragile" and batch_size == 4):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "hangs":
             time.sleep(600)

@@ -21,7 +21,9 @@ from harness.poolings.last import Last
 from harness.poolings.max import Max
 from harness.poolings.mean import Mean
 from harness.poolings.native import Native
-from harness.types import Encoded, HarnessError, Inapplicable, Unavailable
+from harness.precision import Parities
+from harness.protocols import Need
+from harness.types import NO_QRELS, Encoded, EvalSet, HarnessError, Inapplicable, Texts, Unavailable
 from tests.encoders.folders import TEXTS, bert, exported, saved
 from tests.material import unit
 
@@ -303,3 +305,29 @@ def test_modules_after_the_pooling_are_never_left_out_in_silence(folders: dict[s
             encode(finished, pooling=Mean())
         with pytest.raises(HarnessError, match=said):
             Onnx(str(folder), own_pooling="mean", max_tokens=24).open("cpu")
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_model_that_a_graph_was_made_from_is_read_as_the_graph_is(folders: dict[str, Path], runtime: Any) -> None:
+    at = str(folders["own"])
+    assert runtime(at).original() is None
+    named = runtime(at, max_tokens=7, prompts={"query": "find "}, reference=at)
+    assert named.original() == SentenceTransformer(path=at, max_tokens=7, prompts={"query": "find "})
+    assert runtime(at, reference="org/model").original() == SentenceTransformer(id="org/model")
+    assert identity(named) == identity(runtime(at, max_tokens=7, prompts={"query": "find "})), "a place"
+    with pytest.raises(HarnessError, match=r"model\.reference=\./gone: no such folder, and no hub id"):
+        runtime(at, reference="./gone").original()
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_parity_of_a_graph_is_that_to_the_model_it_was_made_from(
+    folders: dict[str, Path], tmp_path: Path, runtime: Any
+) -> None:
+    texts = Texts(tuple(map(str, range(len(TEXTS)))), tuple(TEXTS))
+    evalset = EvalSet("e", "retrieval", texts, Texts(("q",), ("quick fox",)), NO_QRELS)
+    part = runtime(str(folders["own"]), reference=str(folders["own"]))
+    found = Parities(tmp_path, "cpu").measured(Need(part, NATIVE), evalset)
+    assert found is not None and found.holds and found.cosine > 0.99999
+    crude = runtime(str(folders["crude"]), own_pooling="cls", max_tokens=24, reference=str(folders["own"]))
+    apart = Parities(tmp_path, "cpu").measured(Need(crude, NATIVE), evalset)
+    assert apart is not None and apart.cosine < found.cosine and apart.texts == len(TEXTS) + 1

@@ -43,8 +43,9 @@ def test_a_section_is_one_element_named_by_its_file_and_the_same_each_time(name:
 
 def test_sections_stand_in_the_order_of_the_page() -> None:
     assert [anchor(section) for section in standard_sections()] == [
-        "decision", "caveats", "why", "change", "tradeoffs", "summary", "quantization", "indexes", "stages",
-        "configurations", "models", "queries", "data-health", "timing-health", "space", "reproduce",
+        "decision", "caveats", "why", "change", "tradeoffs", "throughput", "summary", "quantization", "indexes",
+        "stages", "memory", "configurations", "models", "queries", "data-health", "timing-health", "cold-start",
+        "serving", "space", "reproduce",
     ]  # fmt: skip
 
 
@@ -173,7 +174,8 @@ def test_timing_health_says_how_latency_is_made_and_repeats_every_warning(report
     html = TimingHealth().render(report)
     assert "measured apart" in html
     assert "in the index that faiss has" in html
-    assert "Peak memory is not measured yet" in html
+    assert "Peak memory was not measured in this sweep" in html
+    assert "quick (repeats 3, calls 20, warmup 10, documents 8)" in html, "settings of sweeps from before"
     noisy = next(k for k, r in report.records.items() if r.kind == "timing")
     record = report.records[noisy]
     loud = type(record)(**{**record.__dict__, "warnings": ("repeats lie 40% apart",)})

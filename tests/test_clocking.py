@@ -20,14 +20,17 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_task()
 
 
-QUICK = ("timing=quick", "timing.calls=3", "timing.repeats=2", "timing.documents=4")
+QUICK = ("timing=quick", "timing.query.calls=3", "timing.query.seconds=0", "timing.index.documents=4")
 
 
 def test_every_distinct_speed_is_measured_once_and_shared() -> None:
     words = ("model=hashing,bm25", "dim=8,16", "batch_size=1,8", *QUICK)
-    outcome = sweep(*words)
-    # quality: 2 dims + bm25; encode 1, index 2 batch sizes, search 2 dims; bm25 search and build
-    assert outcome.computed == 3 + 1 + 2 + 2 + 2
+    said: list[str] = []
+    outcome = sweep(*words, said=said)
+    # quality: 2 dims + bm25; encode 1, index and start 2 batch sizes each, search 2 dims; bm25 search, build and start
+    assert outcome.computed == 3 + 1 + 2 + 2 + 2 + 3
+    assert "timing 10 measurements, alone on the machine" in "\n".join(said)
+    assert sum(line.startswith("timed ") for line in said) == 10
     assert sweep(*words).computed == 0
     for row in table_of(outcome):
         assert row["query_p50_ms"] > 0 and row["docs_per_s"] > 0
@@ -43,19 +46,18 @@ def timings_of(outcome: Any) -> set[str]:
 def test_a_pipelines_latency_holds_each_model_once_and_its_stages() -> None:
     Path("configs/model").mkdir(parents=True)
     Path("configs/model/wider.yaml").write_text("_target_: harness.encoders.hashing.Hashing\ndim: 96\n")
-    outcome = sweep("model=hashing", "retriever=hybrid", "retriever.of=[model,{chunking:words},bm25]", *QUICK)
+    quick = (*QUICK, "timing.start=null")
+    outcome = sweep("model=hashing", "retriever=hybrid", "retriever.of=[model,{chunking:words},bm25]", *quick)
     assert timings_of(outcome) == {"search", "encode", "index", "index-2"}, "one query vector, two sets of documents"
     (row,) = table_of(outcome)
     stages = dict(part.rsplit(" ", 1) for part in row["stages_p50_ms"].split(" + "))
     assert next(iter(stages)) == "encode" and list(stages)[-1] == "fuse" and len(stages) >= 5
     assert float(stages["encode"]) == pytest.approx(row["encode_p50_ms"], rel=0.01)
-    two = sweep("model=hashing", "retriever=hybrid", "retriever.of=[model,{dim: 8},wider]", *QUICK)
+    two = sweep("model=hashing", "retriever=hybrid", "retriever.of=[model,{dim: 8},wider]", *quick)
     assert timings_of(two) == {"search", "encode", "encode-2", "index", "index-2"}
 
 
 def test_a_measurement_that_fails_is_recorded_and_the_others_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.encoders.hashing import OpenHashing
-
     sound = OpenHashing.encode
 
     def encode(self: Any, texts: Any, role: Any, poolings: Any, batch_size: int) -> Any:
@@ -64,40 +66,61 @@ def test_a_measurement_that_fails_is_recorded_and_the_others_are_taken(monkeypat
         return sound(self, texts, role, poolings, batch_size)
 
     monkeypatch.setattr(OpenHashing, "encode", encode)
-    outcome = sweep("model=hashing", "batch_size=1,512", *QUICK)
+    words = ("model=hashing", "batch_size=1,512", *QUICK)
+    outcome = sweep(*words)
     small, large = sorted(table_of(outcome), key=lambda row: row["batch_size"])
-    assert small["docs_per_s"] > 0 and small["query_p50_ms"] > 0
+    assert small["docs_per_s"] > 0 and small["query_p50_ms"] > 0 and small["peak_rss_mb"] > 0
     assert large["docs_per_s"] is None and large["query_p50_ms"] == small["query_p50_ms"]
     assert any("out of memory" in w for w in large["warnings"])
-    assert outcome.failed == 1
-    assert sweep("model=hashing", "batch_size=1,512", *QUICK).computed == 0
+    assert outcome.failed == 2, "index and start"
+    assert sweep(*words).computed == 0
 
 
-@pytest.mark.parametrize("word", ["timing.repeats=0", "timing.calls=many", "timing.documents=-1", "timing.warmup=1.5"])
+@pytest.mark.parametrize(
+    "word",
+    ["timing.query.repeats=0", "timing.query.calls=many", "timing.index.documents=-1", "timing.query.warmup=1.5"],
+)
 def test_a_wrong_timing_setting_stops_before_anything_runs(word: str) -> None:
     with pytest.raises(HarnessError, match=word.partition("=")[0]):
         sweep("model=hashing", "timing=quick", word)
     assert not Path("results").exists()
 
 
-def test_every_round_is_kept_and_the_queries_are_spread_over_the_set(tmp_path, monkeypatch) -> None:
-    from harness.measure import _steps
-
-    assert _steps(100, 5) == [0, 24, 49, 74, 99]
-    assert _steps(3, 50) == [0, 1, 2]
-    monkeypatch.chdir(tmp_path)
-    write_task()
+def test_every_round_is_kept_and_every_query_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     encode = OpenHashing.encode
 
-    def spy(self, texts, role, poolings, batch_size):
+    def spy(self: Any, texts: Any, role: Any, poolings: Any, batch_size: Any) -> Any:
         if role == "query" and len(texts) == 1:
             asked.append(texts[0])
         return encode(self, texts, role, poolings, batch_size)
 
     monkeypatch.setattr(OpenHashing, "encode", spy)
-    words = ("model=hashing", "timing=quick", "timing.repeats=4", "timing.calls=20")
+    words = (
+        "model=hashing",
+        "timing=quick",
+        "timing.query.repeats=4",
+        "timing.query.calls=20",
+        "timing.query.seconds=0",
+    )
     found = read_sweep(sweep(*words).folder)
     taken = [r for r in found.records.values() if r.labels.get("kind") in ("encode", "search")]
     assert {r.arrays["seconds"].shape for r in taken} == {(4, 20)}
     assert set(asked) == set(QUERIES.values())
+
+
+def test_serving_is_measured_where_it_is_asked_for() -> None:
+    quick = ("timing=serve", "timing.query=null", "timing.index=null", "timing.start=null")
+    outcome = sweep("model=hashing", *quick, "timing.serve.limit_ms=1000")
+    assert timings_of(outcome) == {"serve"}
+    (record,) = [r for r in read_sweep(outcome.folder).records.values() if r.kind == "timing"]
+    assert record.values["rate_per_s"] > 0 and record.values["p99_ms"] <= 1000
+    assert record.arrays["seconds"].shape == (1, 500) and len(record.arrays["rates"]) >= 4
+    assert record.provenance["settings"]["serve"]["limit_ms"] == 1000
+
+
+def test_an_experiment_with_the_old_settings_is_one_line_that_names_the_new_ones() -> None:
+    Path("configs/experiment").mkdir(parents=True)
+    Path("configs/experiment/old.yaml").write_text("# @package _global_\ntiming: {scenario: none}\n")
+    with pytest.raises(HarnessError, match="timing.scenario is no more; use timing=none"):
+        sweep("experiment=old", "model=hashing", "timing=quick")

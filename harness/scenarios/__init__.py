@@ -1,0 +1,1 @@
+"""How a speed is measured: `measure(subjects)`."""
