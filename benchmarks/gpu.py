@@ -53,7 +53,7 @@ def encoding(name: str, folder: Path, device: str, texts: list[str]) -> Iterator
         ours = SentenceTransformer(path=str(folder), dtype=dtype).open(device)  # type: ignore[arg-type]
         tried = {size: partial(peer.encode, texts, batch_size=size, convert_to_tensor=True) for size in SIZES}
         first = interleaved({str(size): call for size, call in tried.items()}, 1)
-        best = min(tried, key=lambda size: float(first[str(size)][0]))  # noqa: B023  called at once
+        best = min(tried, key=lambda size: float(first[str(size)][0]))
         calls = {"peer": tried[best], "ours": partial(ours.encode, texts, "document", [Native()], None)}
         taken = interleaved(calls, ROUNDS)
         each = taken["peer"] / taken["ours"]
