@@ -8,9 +8,9 @@ from typing import Any
 from harness.energy import gpu_counters, nvml, processor_counters, uuid
 from harness.fingerprint import machine
 from harness.forward import resolve_devices
+from harness.halved import hardware_has_bfloat16
 from harness.memory import can_reset
 from harness.meters import heat_count
-from harness.precision import hardware_has_bfloat16
 from harness.timing import load
 
 

@@ -83,16 +83,6 @@ def in_float32(part: Any) -> Any:
     return replace(part, **changed) if changed else part
 
 
-def hardware_has_bfloat16(device: str) -> bool:
-    """Whether the device multiplies bfloat16 itself (CPU: AVX512-BF16 or AMX; CUDA: from compute capability 8)."""
-    import torch
-
-    if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    flags: Mapping[str, Any] = torch.cpu.get_capabilities() if device == "cpu" else {}
-    return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
-
-
 class Told(NamedTuple):
     """What a record says of parity: values by name, and warnings."""
 

@@ -17,6 +17,7 @@ from harness.evalsets import load_task
 from harness.execution import Batch, Desk, Done
 from harness.expansion import expanded
 from harness.forward import StoredVectors, Work, resolve_devices
+from harness.halved import hardware_has_bfloat16
 from harness.launch import Job, shipped
 from harness.parts import build, describe, digest, identity
 from harness.plan import (
@@ -31,7 +32,7 @@ from harness.plan import (
     tasktype_of,
 )  # fmt: skip
 from harness.policy import check_categories, check_sets, read_policy
-from harness.precision import Parities, hardware_has_bfloat16
+from harness.precision import Parities
 from harness.progress import Watch
 from harness.protocols import Encoder, Need
 from harness.sampling import check_limits, sampled

@@ -25,13 +25,15 @@ class _Hits(NamedTuple):
 class Shortlist:
     """The documents that each of some queries must be compared with exactly.
 
-    A query's floor is the k-th best of its scores so far, less what these may have got wrong: float32 [q] `margin`.
+    A query's floor is the k-th best of its scores so far, less what these may have got wrong: float32 [q] `margin`, and
+    `share` of that score.
     It only rises, so what lies under it at any time is never wanted again. `size` counts the documents held; they are
     looked through again when there are more than `limit`, and then whenever they have doubled.
     """
 
-    def __init__(self, margin: Floats, k: int, limit: int) -> None:
+    def __init__(self, margin: Floats, k: int, limit: int, share: float = 0.0) -> None:
         self.margin = margin
+        self.share = share
         self.k = k
         self.floor: Floats = np.full(len(margin), _LOWEST, dtype=np.float32)
         self.top: Floats = np.empty((len(margin), 0), dtype=np.float32)
@@ -73,7 +75,9 @@ class Shortlist:
             self.top = known.copy()
             return
         self.top = np.partition(known, -self.k, axis=1)[:, -self.k :].copy()
-        self.floor = np.maximum(self.top[:, 0] - self.margin, _LOWEST)
+        worst = self.top[:, 0]
+        slack = self.margin + np.float32(self.share) * np.abs(worst) if self.share else self.margin
+        self.floor = np.maximum(worst - slack, _LOWEST)
 
     def _table(self, hits: _Hits) -> Floats:
         """Scores of hits as one row a query, padded with -inf."""

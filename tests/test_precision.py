@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from harness import precision, run
+from harness.halved import hardware_has_bfloat16
 from harness.indexes.flat import Flat
 from harness.parts import identity
 from harness.poolings.native import Native
-from harness.precision import Parities, Parity, hardware_has_bfloat16, in_float32
+from harness.precision import Parities, Parity, in_float32
 from harness.protocols import Need
 from harness.quantizers.float16 import Float16
 from harness.reductions.truncate import Truncate

@@ -66,6 +66,7 @@ MAP = {
     "batching": set(),
     "features": {"tokenizing"},
     "packed": set(),
+    "halved": {"ranking"},
     "tokenizing": {"modelfolder"},
     "graphfolder": {"batching", "modelfolder", "parts", "protocols", "tokenizing"},
     "windows": {"protocols"},
@@ -115,8 +116,8 @@ MAP = {
         "timer", "timing",
     },
     "run": {
-        "assembly", "bench", "cards", "evalsets", "execution", "expansion", "forward", "launch", "parts", "plan", "policy",
-        "precision", "progress", "protocols", "sampling", "shelf", "store", "timingoptions", "wording", "worker",
+        "assembly", "bench", "cards", "evalsets", "execution", "expansion", "forward", "halved", "launch", "parts", "plan",
+        "policy", "precision", "progress", "protocols", "sampling", "shelf", "store", "timingoptions", "wording", "worker",
     },
     "rehearsal": {"forward", "parts", "plan", "protocols", "spaces"},
     "forecast": {"forward", "parts", "plan", "progress", "protocols", "rehearsal", "wording", "worker"},
@@ -214,7 +215,7 @@ MAP = {
     "similarity": {"codes", "forward", "launch", "parts", "plan", "protocols", "ranking"},
     "glance": {"progress", "similarity", "terminal", "wording"},
     "terminal": {"launch", "markdown", "parts", "progress", "table", "wording"},
-    "doctor": {"energy", "fingerprint", "forward", "memory", "meters", "precision", "timing"},
+    "doctor": {"energy", "fingerprint", "forward", "halved", "memory", "meters", "timing"},
     "runner": {
         "atlas", "clocking", "excerpts", "execution", "launch", "manifest", "parts", "plan", "precision", "progress", "run",
         "shelf", "store",
@@ -239,7 +240,7 @@ MAP = {
 }  # fmt: skip
 ROOM_MAY = {"parts", "protocols"}
 ROOM_EXTRAS = {
-    "indexes": {"approximate", "corpus", "ranking", "shortlist"},
+    "indexes": {"approximate", "corpus", "halved", "ranking", "shortlist"},
     "reductions": {"projection"},
     "quantizers": {"codebooks", "projection", "ranking", "scalar"},
     "retrievers": {"codes", "cutting", "pipelines", "ranking", "shortlist", "spaces", "sparse", "tokenrows"},

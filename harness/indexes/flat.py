@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from harness.corpus import Corpus
+from harness.halved import HalfProducts, furthest, hardware_has_bfloat16
 from harness.protocols import Rows
 from harness.ranking import BLOCK_ROWS, blocks, stacked
 from harness.shortlist import Shortlist
@@ -20,12 +21,15 @@ _ROUNDING = 4e-6  # over the error of a float32 product of unit vectors: whateve
 _SETTLING = 1e-8  # the coarsest step of a settled score, over the largest score there can be
 _LAST_BIT = 2.0**-23
 _SHARED = 64  # queries that are worth a thread
+_MANY_SCORES = 2**26  # of a search that is worth measuring how far rounding moves documents
 _CACHED_SCORES = 2**22  # for a few queries over documents in memory: one product, without a step's fixed cost
 
 
 @dataclass(frozen=True)
 class Flat:
     """Every document compared with every query: blocked float32 arithmetic, candidates rescored in float64.
+
+    Many inner products are taken in bfloat16 where the hardware has it, with a margin that no rounding exceeds.
 
     Scores are rounded (to 1e-9 for unit vectors) and ties rank by document id descending, as trec_eval does, so
     neither `block` (the number of scores held at once) nor the order of documents changes a ranking. Inner products
@@ -49,6 +53,7 @@ class BuiltFlat:
         self.corpus = corpus
         self.block = block
         self.halves = _halves(corpus) if corpus.comparison == "euclidean" else None
+        self.moved: float | None = None  # by rounding to bfloat16, at most; measured where it is wanted
 
     def search(self, queries: Floats, k: int, excluded: Ints) -> Ranking:
         """The k best documents for each of float32 [q, d] queries (see `BuiltIndex`); float64 scores."""
@@ -81,14 +86,25 @@ class BuiltFlat:
     def _scan(self, queries: Floats) -> _Scan:
         directed = self.corpus.directed(queries)
         if self.corpus.comparison == "dot":
-            return _Products(directed, self.corpus.reach)
+            return self._halved(directed) or _Products(directed, self.corpus.reach)
         if self.halves is not None:
             return _Distances(directed, self.corpus.reach, self.halves)
         return _Sums(directed, self.corpus.reach)
 
+    def _halved(self, queries: Floats) -> _Scan | None:
+        """Products in bfloat16, where there are many and the hardware multiplies it."""
+        documents = self.corpus.scaled
+        many = len(queries) >= _SHARED and len(queries) * len(documents) >= _MANY_SCORES
+        if not (many and isinstance(documents, np.ndarray) and hardware_has_bfloat16("cpu")):
+            return None
+        if self.moved is None:
+            self.moved = furthest(documents)
+        halved = HalfProducts(queries, self.corpus.reach, self.moved)
+        return halved if halved.holds(queries, documents) else None
+
     def _candidates(self, scan: _Scan, k: int, excluded: Ints) -> list[Ints] | None:
         queries, documents = len(excluded), self.corpus.scaled
-        shortlist = Shortlist(scan.margin, min(k, len(documents)), self.block // 2)
+        shortlist = Shortlist(scan.margin, min(k, len(documents)), self.block // 2, scan.share)
         step = self._step(queries)
         room = np.empty(queries * step, dtype=np.float32)
         for start in range(0, len(documents), step):
@@ -109,9 +125,13 @@ class BuiltFlat:
 
 
 class _Scan(Protocol):
-    """float32 scores of some queries, of the order that the exact ones have but for float32 [q] `margin`."""
+    """float32 scores of some queries, of the order that the exact ones have but for `margin` and `share`.
+
+    See `Shortlist`.
+    """
 
     margin: Floats
+    share: float
 
     def fill(self, scores: Floats, documents: Floats, start: int, /) -> None:
         """float32 [q, b] `scores` of the b documents from position `start` on."""
@@ -120,6 +140,8 @@ class _Scan(Protocol):
 
 class _Products:
     """q.d of queries of length 1 with documents no longer than `reach`."""
+
+    share = 0.0
 
     def __init__(self, queries: Floats, reach: float) -> None:
         self.queries = queries
@@ -131,6 +153,8 @@ class _Products:
 
 class _Distances:
     """q.d - |d|^2 / 2, which falls as the distance grows; float32 [n] `halves` are |d|^2 / 2."""
+
+    share = 0.0
 
     def __init__(self, queries: Floats, reach: float, halves: Floats) -> None:
         self.queries = queries
@@ -146,6 +170,8 @@ class _Distances:
 
 class _Sums:
     """Minus the sum of |q - d|; faiss may add d terms one after another, each sum wrong by its last bit."""
+
+    share = 0.0
 
     def __init__(self, queries: Floats, reach: float) -> None:
         self.queries = queries
