@@ -20,17 +20,18 @@ _Model = TypeVar("_Model", bound=torch.nn.Module)
 
 
 class PackedLinear(torch.nn.Module):
-    """A `torch.nn.Linear` for inference on a CPU, in oneDNN's layout of weights."""
+    """A `torch.nn.Linear` for inference on a CPU, in oneDNN's layout of weights; `after`: none, or gelu of the sums."""
 
-    def __init__(self, layer: torch.nn.Linear) -> None:
+    def __init__(self, layer: torch.nn.Linear, after: str = "none") -> None:
         super().__init__()
+        self.after = after
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.packed = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach())
         self.bias = layer.bias
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """[..., in] -> [..., out]."""
-        made: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states, self.packed, self.bias, "none", [], "")
+        made: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states, self.packed, self.bias, self.after, [], "none")
         return made
 
 
@@ -72,8 +73,18 @@ def _dtypes() -> list[torch.dtype]:
 
 
 def _pack(model: torch.nn.Module) -> None:
+    if _ends_in_gelu(model):  # the half of a transformer's feed-forward block that transformers names so
+        model.dense = PackedLinear(cast(torch.nn.Linear, model.dense), "gelu")
+        model.intermediate_act_fn = torch.nn.Identity()
     for name, module in model.named_children():
         if type(module) is torch.nn.Linear:
             setattr(model, name, PackedLinear(module))
         else:
             _pack(module)
+
+
+def _ends_in_gelu(module: torch.nn.Module) -> bool:
+    """Whether a linear layer and the exact GELU are all that is in it; tanh's approximation is another function."""
+    layer, function = (getattr(module, name, None) for name in ("dense", "intermediate_act_fn"))
+    exact = getattr(function, "act", None) is torch.nn.functional.gelu
+    return type(layer) is torch.nn.Linear and exact and len(list(module.children())) == 2

@@ -78,3 +78,21 @@ def test_models_without_linear_layers_and_subclasses_of_them_stay_as_they_are() 
 def test_other_precisions_than_the_machine_multiplies_stay_as_they_are() -> None:
     model = packed(lambda: torch.nn.Sequential(torch.nn.Linear(8, 4)).double(), look)
     assert type(model[0]) is torch.nn.Linear
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_exact_gelu_after_a_layer_is_taken_with_it_and_no_other_function(exact: bool) -> None:
+    from transformers.activations import ACT2FN
+
+    class Half(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(2)
+            self.dense, self.intermediate_act_fn = torch.nn.Linear(8, 16), ACT2FN["gelu" if exact else "gelu_new"]
+
+        def forward(self, states: Any) -> Any:
+            return self.intermediate_act_fn(self.dense(states))
+
+    model = packed(Half, look)
+    assert model.dense.after == ("gelu" if exact else "none")
+    np.testing.assert_allclose(look(model), look(Half()), rtol=0, atol=1e-6)
