@@ -13,13 +13,13 @@ _UNMEASURED = "parity not measured"
 
 
 def agreement(row: Mapping[str, Any]) -> str:
-    """`cosine 0.99981, nDCG@10 +0.0004`; `parity not measured` of a faster path without it; empty for float32.
+    """`lowest cosine 0.99981, nDCG@10 +0.0004`; `parity not measured` of a faster path without it; empty for float32.
 
-    row: of a sweep's table. The cosine, the lowest of the texts compared, is rounded down: only equal vectors have 1.
+    row: of a sweep's table. The cosine, of all texts compared, is rounded down: only equal vectors have 1.
     """
     cosine, difference = row["parity_cosine"], row["parity_difference"]
     if cosine is None and difference is None:
         return _UNMEASURED if _FASTER & set(f"{row['model']} {row['retriever']}".split()) else ""
     name = metric(str(row["main"] or "main_score"))
-    near = "cosine not measured" if cosine is None else f"cosine {floor(cosine * 1e5) / 1e5:.5f}"
+    near = "cosine not measured" if cosine is None else f"lowest cosine {floor(cosine * 1e5) / 1e5:.5f}"
     return f"{near}, {name} {'not compared' if difference is None else signed(difference, 4)}"

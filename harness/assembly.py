@@ -23,6 +23,7 @@ _WAY = {"vector": "dense", "vectors": "late_interaction", "sparse": "learned_spa
 _ROOMS = {"pooling": "pooling", "reduction": "reduction", "quantizer": "quantization", "index": "index"}
 _UNFITTED = ("harness.reductions.truncate.", "harness.reductions.random_projection.")
 _GROUPS = {*_ROOMS.values(), "model", "chunking", "prompt", "retriever"}
+_DTYPES = ("float32", "float16", "bfloat16", "auto")
 
 
 class Assembled(NamedTuple):
@@ -189,6 +190,8 @@ class Assembly:
             raise HarnessError("this model's YAML has no _target_; see configs/model/ for examples")
         if isinstance(node.get("base_url"), str):
             node = {**node, "base_url": node["base_url"].rstrip("/")}  # one address, one model
+        if config["dtype"] not in _DTYPES:
+            raise HarnessError(f"dtype={config['dtype']}: expected {', '.join(_DTYPES)}")
         auto = config["dtype"] == "auto"
         own = {f.name for f in dataclasses.fields(part_at(node["_target_"], config["trusted"]))}
         node = {k: v for k, v in node.items() if k != "prompts" or k in own}  # what ranks by words takes none

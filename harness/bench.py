@@ -15,6 +15,7 @@ from harness.subjects import Scenario
 from harness.types import EvalSet, Record
 
 _AT_ONCE = 8  # subjects that take turns
+_ENGINE = 1  # raised whenever the same model would run or be searched at another speed: it is then timed anew
 _SCENARIO = {"encode": "query", "search": "query", "index": "index", "start": "start", "serve": "serve"}
 
 
@@ -61,7 +62,7 @@ class Bench:
         for kind, what in self._asked(variant, evalset).items():
             scenario = self.scenarios.get(_SCENARIO[kind.partition("-")[0]])
             if scenario is not None:
-                key = digest([what, variant.device, evalset.sha256, identity(scenario), self.machine])
+                key = digest([what, variant.device, evalset.sha256, identity(scenario), self.machine, _ENGINE])
                 if key not in found.values():  # whole texts and passages share a query's vector
                     found[kind] = key
         return found
@@ -86,8 +87,8 @@ class Bench:
     ) -> list[dict[str, Todo]]:
         """The measurements whose keys are pending; those of one group are taken in turn, round by round.
 
-        A group is of one kind and one eval set, and holds eight; more only where one model has more batch sizes. A
-        `start` group is one model at its batch sizes, ascending; `serve` takes each by itself.
+        A group is of one kind and one eval set, and holds eight of `encode` or `search`. An `index` or `start` group
+        is one model at its batch sizes, ascending, so that little is lost with it; `serve` takes each by itself.
         """
         todo: dict[str, Todo] = {}
         for variant, evalset in variants:
@@ -98,7 +99,7 @@ class Bench:
         groups = []
         for kind, task in dict.fromkeys((kind, t.variant.task) for kind in _SCENARIO for t in todo.values()):
             mine = {k: t for k, t in todo.items() if (t.kind, t.variant.task) == (kind, task)}
-            groups += _packed(_by_model(mine), 1 if kind in ("start", "serve") else _AT_ONCE)
+            groups += _packed(_by_model(mine), _AT_ONCE if kind in ("encode", "search") else 1)
         return groups
 
     def record(self, key: str, todo: Todo, record: Record) -> Record:

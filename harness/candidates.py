@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.alignment import item_ids
+from harness.batches import Batch, batches, judged_by
 from harness.machines import machines
 from harness.parts import did_you_mean
 from harness.policy import Policy, named_by
@@ -33,8 +34,9 @@ class Candidate:
 
     scores: eval set -> float64 [queries] of the main metric, in the order of the manifest; empty where a set has no
     result. `costs` and speed are of the sets that are searched, of all where none is: the worst of them, None where
-    unknown; memory is that of the batch size whose rate is shown. `lost` says why the candidate cannot take part, empty
-    if it can. condensed: as `scores`, of nDCG@10 over judged documents alone, for the sets whose main metric that is.
+    unknown; rate of indexing and memory are of one of the `batches`, see `judged_by`. `lost` says why the
+    candidate cannot take part, empty if it can. condensed: as `scores`, of nDCG@10 over judged documents alone, for the
+    sets whose main metric that is.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Candidate:
     facts: Mapping[str, Any]
     lost: str
     condensed: Mapping[str, Doubles] = field(default_factory=dict)
+    batches: tuple[Batch, ...] = ()
 
     @property
     def unfinished(self) -> bool:
@@ -72,7 +75,7 @@ def candidates(sweep: Sweep, policy: Policy | None = None, found: Sequence[Row] 
     known = _Known(
         sweep,
         {(v["candidate_id"], v["task"]): v["quality"] for v in sweep.manifest["variants"]},
-        (policy or Policy()).prices,
+        policy or Policy(),
         len(machines(sweep)) < 2,
     )
     return [_candidate(known, cid, group, cards.get(cid, {})) for cid, group in by_id.items()]
@@ -96,7 +99,7 @@ class _Known(NamedTuple):
 
     sweep: Sweep
     keys: Mapping[tuple[str, str], str]
-    prices: Mapping[str, Any]
+    policy: Policy
     alike: bool
 
 
@@ -109,10 +112,14 @@ def _candidate(known: _Known, cid: str, group: Sequence[Row], card: Mapping[str,
     first = (list(good.values()) or list(group))[0]
     labels = {k: first[k] for k in _LABELS}
     alike = [row for row in group if row["task"] in costly and row["status"] == "ok"] if known.alike else []
-    timed, best = [row for row in alike if row["docs_per_s"] is not None], _best(alike)
-    rate = min((row["docs_per_s"] for row in best if row["docs_per_s"] is not None), default=None)
+    timed = [row for row in alike if row["docs_per_s"] is not None]
+    sizes = batches(alike)
+    best = judged_by(sizes, known.policy.limits)
+    rate = best.costs["docs_per_s"] if best else None
     facts = {
         "docs_per_s": rate,
+        "batch_size": best.size if best else None,
+        "batch_used": best.used if best else None,
         "judged_at_10": {t: r["judged_at_10"] for t, r in ranked.items()},
         "relevant_at_10": {t: r["precision_at_10"] for t, r in ranked.items()},
         "condensed": {t: r["ndcg_condensed_at_10"] for t, r in ranked.items()},
@@ -122,9 +129,9 @@ def _candidate(known: _Known, cid: str, group: Sequence[Row], card: Mapping[str,
         "warnings": sorted({w for r in good.values() for w in r["warnings"]}),
     }
     costs = {k: _largest(costly.values(), k) if known.alike or k not in _SPEEDS else None for k in _MEASURED}
-    costs |= _spreads(costly.values() if known.alike else (), best, rate)
-    costs |= {limited: _largest(best, key) for limited, key in _MEMORY.items()}
-    costs["serve_rate_per_s"] = _least(best, "serve_rate_per_s")
+    costs |= _slowest(costly.values() if known.alike else ())
+    costs |= {key: best.costs[key] if best else None for key in _OF_A_BATCH}
+    costs["serve_rate_per_s"] = _least(best.rows if best else (), "serve_rate_per_s")
     costs |= _money(known, (str(labels["model"]), card), costly.values(), timed, rate)
     records = {t: known.sweep.records[known.keys[cid, t]] for t in good}
     scores = {t: _main_scores(f"{called(labels)} on {t}", record) for t, record in records.items()}
@@ -133,34 +140,21 @@ def _candidate(known: _Known, cid: str, group: Sequence[Row], card: Mapping[str,
         for t, record in records.items()
         if record.values["main"] == "ndcg_at_10" and _CONDENSED in record.arrays
     }
-    return Candidate(cid, called(labels), labels, card, scores, costs, facts, _lost(group, about), condensed)
+    return Candidate(cid, called(labels), labels, card, scores, costs, facts, _lost(group, about), condensed, sizes)
 
 
-def _best(good: Sequence[Row]) -> list[Row]:
-    """The row of the batch size with the highest rate of indexing, on each eval set; without any, with most memory."""
-    ordered = sorted(good, key=lambda row: (row["docs_per_s"] or 0.0, row["peak_rss_mb"] or 0.0))
-    return list({row["task"]: row for row in ordered}.values())
-
-
-def _spreads(good: Iterable[Row], best: Sequence[Row], rate: float | None) -> dict[str, float | None]:
-    """How far the repeats lie apart of the speeds that are shown: the slowest query p95, the rate of indexing.
-
-    And that rate's lower 95 % bound.
-    """
-    slowest = max((r for r in good if r["query_p95_ms"] is not None), key=lambda r: r["query_p95_ms"], default=None)
-    shown = next((r for r in best if r["docs_per_s"] == rate), None)
-    return {
-        "query_p95_ms_spread": slowest["query_p95_ms_spread"] if slowest else None,
-        "docs_per_s_spread": shown["docs_per_s_spread"] if shown else None,
-        "docs_per_s_lower": shown["docs_per_s_lower"] if shown else None,
-    }
+def _slowest(good: Iterable[Row]) -> dict[str, float | None]:
+    """How far the repeats of the slowest query p95 lie apart."""
+    timed = [row for row in good if row["query_p95_ms"] is not None]
+    slowest = max(timed, key=lambda row: row["query_p95_ms"], default=None)
+    return {"query_p95_ms_spread": slowest["query_p95_ms_spread"] if slowest else None}
 
 
 def _money(
     known: _Known, of: tuple[str, Mapping[str, Any]], good: Collection[Row], timed: Sequence[Row], rate: float | None
 ) -> dict[str, float | None]:
     """Prices and costs per million. of: the model and its card; timed: rows with a rate of indexing."""
-    price, hour = token_price(known.prices, *of), known.prices["machine_per_hour"]
+    price, hour = token_price(known.policy.prices, *of), known.policy.prices["machine_per_hour"]
     lengths = [row["tokens_per_s"] / row["docs_per_s"] for row in timed if row["tokens_per_s"] is not None]
     typical = _largest(good, "query_p50_ms") if known.alike else None
     return {
@@ -173,7 +167,7 @@ def _money(
 _CONDENSED = "ndcg_condensed_at_10"
 _SPEEDS = ("query_p95_ms", "query_p95_ms_upper")
 _MEASURED = ("bytes_per_doc", "index_bytes", "query_p95_ms", "query_p95_ms_upper")
-_MEMORY = {"memory_mb": "peak_rss_mb", "vram_mb": "peak_vram_mb", "model_mb": "model_mb"}  # limit -> row key
+_OF_A_BATCH = ("memory_mb", "vram_mb", "model_mb", "docs_per_s_lower", "docs_per_s_spread")
 
 
 def _lost(group: Sequence[Row], about: Mapping[str, Any]) -> str:

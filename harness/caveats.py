@@ -7,20 +7,18 @@ from typing import Any
 
 from harness.doubts import Doubts
 from harness.narrative import of_all, sampled, unfinished
+from harness.noise import by_speed, noisy, put_out
 from harness.precision import LEAST_COSINE
 from harness.wording import (
     counted,
     enumerated,
     item,
-    latency,
     metric,
-    number,
     percent,
     plural,
     scored,
     searched,
     signed,
-    unsteady,
 )
 
 Entry = Mapping[str, Any]
@@ -29,8 +27,9 @@ Entry = Mapping[str, Any]
 def caveats(decision: Mapping[str, Any], doubts: Doubts) -> list[str]:
     """The one to three strongest reasons to hesitate, strongest first."""
     found = _smoke_test(decision) + _too_small(decision) + _mixed(decision) + _machines(decision)
-    noisy, decisive = _noisy(decision, doubts), _by_speed(decision["policy"])
-    found += (noisy if decisive else []) + _one_sided(decision, doubts) + _same(decision, doubts)
+    decisive = by_speed(decision)
+    noise = noisy(decision, doubts, decisive)
+    found += (noise if decisive else []) + _one_sided(decision, doubts) + _same(decision, doubts)
     by_id = {c["id"]: c for c in decision["candidates"]}
     pick = by_id.get(decision["pick"])
     funnel = decision["funnel"]
@@ -72,7 +71,8 @@ def caveats(decision: Mapping[str, Any], doubts: Doubts) -> list[str]:
             "where the labels come from (label_source)."
         )
     found += [f"{pick['label']}: {w}." for w in pick["warnings"]] if pick else []
-    return found[:3] if decisive or not noisy else [*found[:2], *noisy]
+    found = put_out(decision) + found
+    return found[:3] if decisive or not noise else [*found[:2], *noise]
 
 
 def _unsure(decision: Mapping[str, Any], pick: Entry) -> list[str]:
@@ -142,47 +142,6 @@ def _machines(decision: Mapping[str, Any]) -> list[str]:
         f"Timings come from {len(decision['machines'])} unlike machines ({named}) and are not compared: "
         "latency takes no part in the order, and a limit on it counts as not met. Time all on one machine."
     ]
-
-
-def _noisy(decision: Mapping[str, Any], doubts: Doubts) -> list[str]:
-    """That the speeds shown of the pick, or those that a limit or the order goes by, come from unsteady timings."""
-    decisive, measured = _by_speed(decision["policy"]), [c for c in decision["candidates"] if c["scores"]]
-    shown = [c for c in measured if c["id"] == (decision["pick"] or decision["reference"])]
-    widest = {speed: max((unsteady(c, speed) for c in shown), default=0.0) for speed in ("query_p95_ms", "docs_per_s")}
-    apart = [unsteady(c, "query_p95_ms") for c in measured]
-    if decisive:
-        widest["query_p95_ms"] = max(apart, default=0.0)
-    named = {"query_p95_ms": latency(decision["evalsets"]), "docs_per_s": "indexing"}
-    told = [f"{percent(share)} ({named[speed]})" for speed, share in widest.items() if share]
-    causes = [f"repeats lie up to {enumerated(told)} apart"] if told else []
-    causes += _disturbed(doubts)
-    if doubts.load:
-        at = f"at a load of {doubts.load[0]:.1f} on {counted(doubts.load[1], 'core')}"
-        causes = [*causes[:-1], f"{causes[-1]}, {at}"] if causes else [f"the machine was busy, {at}"]
-    if not causes:
-        return []
-    many = sum(map(bool, apart))
-    of_them = f"; {many} of {counted(len(measured), 'candidate')} over 20 %" if many > 1 else ""
-    may = "What is reckoned from them may be far off"
-    may += ", and a limit or the order goes by them" if decisive else ""
-    return [
-        f"Timings are noisy: {'; '.join(causes)}{of_them}. {may}; close other programs and run again with timing=full."
-    ]
-
-
-def _disturbed(doubts: Doubts) -> list[str]:
-    """What the meters saw beside the timings."""
-    found = [f"other programs used up to {percent(doubts.busy)} of the cores"] if doubts.busy else []
-    if doubts.stolen:
-        found.append(f"a hypervisor gave up to {percent(doubts.stolen)} of the cores' time to other machines")
-    if doubts.clock:
-        found.append(f"two clocks disagreed by up to {number(doubts.clock)} s")
-    return found
-
-
-def _by_speed(policy: Mapping[str, Any]) -> bool:
-    """Whether a limit or the first cost of the order is a latency."""
-    return policy["limits"].get("query_p95_ms") is not None or policy["order"][0] == "query_p95_ms"
 
 
 def _one_sided(decision: Mapping[str, Any], doubts: Doubts) -> list[str]:

@@ -1,8 +1,8 @@
-"""The last stage of a sweep: its speeds, measured alone on the machine, each group on disk as soon as it is taken."""
+"""The last stage of a sweep: its speeds, with no other work of the sweep, each group on disk as soon as it is taken."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -32,17 +32,26 @@ def time_all(run: Run) -> int:
     if not groups:
         return 0
     total = sum(map(len, groups))
-    run.watch.say(f"timing {counted(total, 'measurement')}, alone on the machine (load {load()})")
+    run.watch.say(_headline(groups, load(), run.bench.machine["cores"]))
     run.watch.expect("timing", total, 0)
     left = _taken(run, groups)
     _taken(run, [{key: todo} for key, todo in left.items()])
     return total
 
 
+def _headline(groups: Sequence[Mapping[str, Todo]], before: float, cores: int) -> str:
+    """What is to come, and how quiet the machine was in the minute before."""
+    total = counted(sum(map(len, groups)), "measurement")
+    fresh = sum(next(iter(group.values())).kind == "start" for group in groups)
+    started = f", {counted(fresh, 'fresh start')} among them" if fresh else ""
+    disturbed = ": other programs may disturb them" if before > cores / 2 else ""
+    return f"timing {total}{started}, one at a time (load {before} of {counted(cores, 'core')}{disturbed})"
+
+
 def _taken(run: Run, groups: Iterable[Mapping[str, Todo]]) -> dict[str, Todo]:
     """Measure and keep; gives what is to be taken by itself."""
     left: dict[str, Todo] = {}
-    for batch, tasks in _batches(groups):
+    for batch, tasks in _batches(run, groups):
         named = {task: run.tasks[task] for task in tasks}
         with closing(run.execute([batch], run.folder / "logs", named)) as outcomes:  # type: ignore[type-var]
             for job, outcome in outcomes:
@@ -53,17 +62,36 @@ def _taken(run: Run, groups: Iterable[Mapping[str, Todo]]) -> dict[str, Todo]:
     return left
 
 
-def _batches(groups: Iterable[Mapping[str, Todo]]) -> list[tuple[Batch, set[str]]]:
+def _batches(run: Run, groups: Iterable[Mapping[str, Todo]]) -> list[tuple[Batch, set[str]]]:
     """What shares a process, and the eval sets it holds: a start's memory is that of its model and its own set."""
     shared, fresh = list[Any](), list[tuple[Batch, set[str]]]()
     for group in groups:
         first = next(iter(group.values()))
         if first.kind == "start":
-            fresh.append((Batch(f"start-{first.variant.labels['model']}", [Clock(group)]), {first.variant.task}))
+            fresh.append((Batch(f"start-{first.variant.labels['model']}", _told(run, [group])), {first.variant.task}))
         else:
             shared.append(group)
     tasks = {todo.variant.task for group in shared for todo in group.values()}
-    return [(Batch("timing", [Clock(group) for group in shared]), tasks), *fresh] if shared else fresh
+    return [(Batch("timing", _told(run, shared)), tasks), *fresh] if shared else fresh
+
+
+def _told(run: Run, groups: Iterable[Mapping[str, Todo]]) -> Iterator[Clock]:
+    """The jobs; a line says what is measured when one is asked for, since it may take minutes."""
+    for group in groups:
+        todos = list(group.values())
+        sizes = [str(todo.variant.batch_size) for todo in todos if _batched(todo)]
+        batches = f", batch {', '.join(sizes)}" if sizes else ""
+        turns = f", {len(todos)} in turn" if len(todos) > 1 and not sizes else ""
+        run.watch.say(f"measuring {_of(todos[0])}{batches}{turns}")
+        yield Clock(group)
+
+
+def _of(todo: Todo, what: str = "") -> str:
+    return f"{what or _WHAT[todo.kind]}: {called(todo.variant.labels)} on {todo.variant.task}"
+
+
+def _batched(todo: Todo) -> bool:
+    return todo.kind in ("index", "start") and todo.need is not None
 
 
 def _lost(group: Mapping[str, Todo], outcome: Lost) -> dict[str, Record]:
@@ -74,6 +102,6 @@ def _lost(group: Mapping[str, Todo], outcome: Lost) -> dict[str, Record]:
 
 def _keep(run: Run, key: str, todo: Todo, record: Record) -> None:
     run.records.put(run.bench.record(key, todo, record))
-    batch = f", batch {todo.variant.batch_size}" if todo.kind in ("index", "start") and todo.need else ""
-    line = f"timed {_WHAT[todo.kind]}: {called(todo.variant.labels)} on {todo.variant.task}{batch}"
-    run.watch.finished(line, "failed" if record.status == "failed" else "ok")
+    batch = f", batch {todo.variant.batch_size}" if _batched(todo) else ""
+    what = "the start and its memory" if batch and todo.kind == "start" else ""  # several share one fresh process
+    run.watch.finished(f"timed {_of(todo, what)}{batch}", "failed" if record.status == "failed" else "ok")

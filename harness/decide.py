@@ -13,7 +13,7 @@ from harness.doubts import doubts
 from harness.entries import entry_of, outcome_of
 from harness.evidence import BIASED, DECIDED, INCOMPLETE, INSUFFICIENT, NOTHING, SAMPLED, Evidence, Holes
 from harness.flips import Case, changes
-from harness.limits import Breach, breaches
+from harness.limits import Breach, breaches, unmeasured
 from harness.machines import machines
 from harness.narrative import not_measured, sentence
 from harness.policy import Policy, check_sets, read_policy
@@ -90,7 +90,8 @@ def decide(sweep: Sweep, policy: Policy) -> dict[str, Any]:
         "summary": _plain(summarise(table, evalsets)),
     }  # fmt: skip
     finalists = [c for c in found if c.id in (values["pick"], values["reference"])]
-    told = caveats(values, doubts(sweep, finalists))
+    lacking = unmeasured([ruling.over[c.id] for c in found if not c.lost]) if len(values["machines"]) < 2 else []
+    told = [*lacking, *caveats(values, doubts(sweep, finalists))]
     return values | {"sentence": sentence(values), "caveats": told, "not_measured": not_measured(values)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isnan
 from typing import Any
 
 from harness.energy import gpu_counters, nvml, processor_counters, uuid
@@ -12,12 +13,15 @@ from harness.halved import hardware_has_bfloat16
 from harness.memory import can_reset
 from harness.meters import heat_count
 from harness.timing import load
+from harness.wording import counted
 
 
 def machine_text() -> str:
     """A line for each fact, the versions of libraries last."""
     about = machine()
-    facts = {key: _said(value) for key, value in about.items() if key != "versions"} | _devices() | _meters()
+    facts = (
+        {key: _said(value) for key, value in about.items() if key != "versions"} | _devices() | _meters(about["cores"])
+    )
     return "\n".join(f"{key:14} {value}" for key, value in facts.items()) + "\n" + _versions(about["versions"])
 
 
@@ -39,11 +43,23 @@ def _devices() -> dict[str, str]:
     return {"device": f"auto means {', '.join(devices)}", "bfloat16": bfloat16, "cpu kernels": kernels}
 
 
-def _meters() -> dict[str, str]:
+def _meters(cores: int) -> dict[str, str]:
     """What can be read here while something is measured, and what to do where it cannot."""
     exact = "exact: the system keeps it" if can_reset() else "looked for every 2 ms: the system does not keep it"
     heat = "counted" if heat_count() is not None else "not said by the system"
-    return {"load": str(load()), "energy": energy_text(), "peak memory": exact, "slowed by heat": heat}
+    return {"load": load_text(load(), cores), "energy": energy_text(), "peak memory": exact, "slowed by heat": heat}
+
+
+def load_text(now: float, cores: int) -> str:
+    """The load of the last minute, and whether others then leave no core to time on; NaN where it is not known."""
+    if isnan(now):
+        return "not said by the system"
+    busy = now > _BUSY * cores
+    told = f"{now:.2f} on {counted(cores, 'core')}"
+    return f"{told}: busy, timings taken now would mislead; close other programs" if busy else told
+
+
+_BUSY = 0.5  # of the cores: what is timed uses the rest, and `load` counts what waits as well
 
 
 def energy_text() -> str:

@@ -52,6 +52,7 @@ def entry_of(c: Candidate, outcome: Outcome, over: Sequence[Breach]) -> Entry:
     """One candidate's entry; what was not compared has None for `difference` and lacks what follows from one."""
     entry: Entry = {
         "id": c.id, "label": c.label, **c.labels, "costs": dict(c.costs), "docs_per_s": c.facts["docs_per_s"],
+        "batch_size": c.facts.get("batch_size"), "batch_used": c.facts.get("batch_used"),
         "score": _mean(c, outcome.field), "scores": {t: float(s.mean()) for t, s in c.scores.items()},
         "judged_at_10": c.facts["judged_at_10"], "condensed": c.facts["condensed"], "warnings": c.facts["warnings"],
         "stages": c.facts["stages"], "parity_cosine": c.facts["parity_cosine"],

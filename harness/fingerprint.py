@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from harness.timing import all_versions
+from harness.timing import speed_versions
 
 _CPUINFO = Path("/proc/cpuinfo")
 _CORES = Path("/sys/devices/system/cpu")
@@ -52,7 +52,7 @@ def machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "environment": environment(),
         **_gpu(),
-        "versions": all_versions(),
+        "versions": speed_versions(),
     }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.candidates import Candidate
 from harness.evidence import DECIDED, NOTHING, Evidence
-from harness.limits import Breach, scaled
+from harness.limits import Breach, misses_alone, scaled
 from harness.policy import AT_LEAST, AT_MOST, UNNAMED, Policy, set_weights
 from harness.ruling import Draws, Verdict, allowing, at_margin, ruled
 from harness.stated import NAMES, limit_stated, stated
@@ -129,22 +129,30 @@ def _at_margin(case: Case, margin: float) -> Outcome:
 
 
 def _tightened(case: Case) -> list[Change]:
-    """Each limit set just beyond what the pick meets, and with it all that measured the same."""
-    found = []
+    """Each limit set just beyond what the pick meets; then beyond what all meet that measured the same."""
+    found: list[Change] = []
     for key in (*AT_MOST, *AT_LEAST):
-        pick = case.everyone[case.pick]
-        if not scaled(pick, key)[1] or _is_told(case, pick, key):
+        pick, limits = case.everyone[case.pick], case.policy.limits
+        end = scaled(pick, key, limits)[1]
+        if not end or _is_told(case, pick, key):
             continue
-        both = {i: scaled(case.everyone[i], key) for i in case.kept}
+        both = {i: scaled(case.everyone[i], key, limits) for i in case.kept}
         known = {i: mine for i, (_, mine) in both.items() if mine is not None}
-        least = _least_alike(pick, key)
+        least = _least_alike(pick, key, limits)
         top = min(known[i] for i in known if (both[i][0] or 0.0) >= least)
-        kept = [i for i, mine in known.items() if mine < top]
-        lost = case.policy.reference not in UNNAMED and case.kept[case.verdict.reference] not in kept
-        then = _again(case.evidence, kept, replace(case.policy, reference="best") if lost else case.policy)
-        text = limit_stated(key, top, False, _under(known, kept))
-        found.append(_row(case, NAMES[key].format("above" if key in AT_LEAST else "under", text), then))
+        own, alike = _tighter(case, key, end, known), _tighter(case, key, top, known)
+        same = abs(end - top) <= _NOISE * abs(end)
+        found += [alike] if same else [own] if own["then"] == alike["then"] else [own, alike]
     return found
+
+
+def _tighter(case: Case, key: str, end: float, known: Mapping[int, float]) -> Change:
+    """The outcome among those that lie within this level of a limit; known: their bounds."""
+    kept = [i for i, mine in known.items() if mine < end]
+    lost = case.policy.reference not in UNNAMED and case.kept[case.verdict.reference] not in kept
+    then = _again(case.evidence, kept, replace(case.policy, reference="best") if lost else case.policy)
+    text = limit_stated(key, end, False, _under(known, kept))
+    return _row(case, NAMES[key].format("above" if key in AT_LEAST else "under", text), then)
 
 
 def _is_told(case: Case, pick: Candidate, key: str) -> bool:
@@ -158,9 +166,9 @@ def _under(known: Mapping[int, float], kept: Sequence[int]) -> Callable[[float],
     return lambda level: level != 0 and [i for i, mine in known.items() if mine < level] == list(kept)
 
 
-def _least_alike(candidate: Candidate, key: str) -> float:
+def _least_alike(candidate: Candidate, key: str, limits: Mapping[str, Any]) -> float:
     """The lowest level that measuring again may give this candidate: as far under its value as its bound is above."""
-    value, end = (level or 0.0 for level in scaled(candidate, key))
+    value, end = (level or 0.0 for level in scaled(candidate, key, limits))
     return min(value * value / end, value - abs(value) * _NOISE) if key in _MEASURED else value
 
 
@@ -170,8 +178,9 @@ def _relaxed(case: Case) -> list[Change]:
     for key, value in case.policy.limits.items():
         if value is None or (key == "remote_code" and value is not False) or value == []:
             continue
-        near = [i for i, c in enumerate(case.everyone) if [b.limit for b in case.over[c.id]] == [_BREACH.get(key, key)]]
-        found += _eased(case, key, [i for i in near if case.over[case.everyone[i].id][0].state != "unknown"])
+        name, limits = _BREACH.get(key, key), case.policy.limits
+        near = [i for i, c in enumerate(case.everyone) if misses_alone(c, case.over[c.id], name, limits)]
+        found += _eased(case, key, near)
     return found
 
 
@@ -181,7 +190,7 @@ _BREACH = {"licences": "licence"}
 def _eased(case: Case, key: str, near: Sequence[int]) -> list[Change]:
     """near: places of the candidates that miss this limit alone and whose value is known; nothing without any."""
     found: list[Change] = []
-    levels = {i: _level(case.everyone[i], key) for i in near}
+    levels = {i: _level(case.everyone[i], key, case.policy.limits) for i in near}
     reached = -math.inf
     for value in sorted({levels[i] for i in near if _in_question(case, i)})[:_TRIED]:
         if value <= reached or _with(case, [i for i in near if levels[i] <= value]).place == case.pick:
@@ -207,18 +216,18 @@ def _eased_to(key: str, levels: Mapping[int, float], value: float, more: Sequenc
     return NAMES[key].format("of at least" if key in AT_LEAST else "of", text)
 
 
-def _level(candidate: Candidate, key: str) -> float:
+def _level(candidate: Candidate, key: str, limits: Mapping[str, Any]) -> float:
     """What a limit has to be for a candidate to pass, in its own units and growing; what has no units gives at once."""
     if key == "max_tokens":
         return -float(candidate.card["max_tokens"])
-    return scaled(candidate, key)[1] or 0.0 if key in (*AT_MOST, *AT_LEAST) else 0.0
+    return scaled(candidate, key, limits)[1] or 0.0 if key in (*AT_MOST, *AT_LEAST) else 0.0
 
 
 def _reach(case: Case, key: str, levels: Mapping[int, float], value: float) -> float:
     """The level at which all pass that measured the same as those that pass at this one only."""
     if key not in _MEASURED:
         return value
-    values = {i: scaled(case.everyone[i], key)[0] or 0.0 for i in levels}
+    values = {i: scaled(case.everyone[i], key, case.policy.limits)[0] or 0.0 for i in levels}
     alike = max(value, *(values[i] + abs(values[i]) * _NOISE for i in levels if levels[i] == value))
     return max(level for i, level in levels.items() if values[i] <= alike)
 

@@ -63,15 +63,19 @@ def reading() -> Reading:
 class Watch:
     """Observes the machine while something is measured: `with Watch() as watch:`, then `values` and `warnings`."""
 
-    def __init__(self, read: Callable[[], Reading] = reading) -> None:
-        self._read = read
+    def __init__(self, read: Callable[[], Reading] = reading, pause: Callable[[float], None] = time.sleep) -> None:
+        self._read, self._pause = read, pause
 
     def __enter__(self) -> Self:
         self._before = self._read()
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Looks on for a moment after what was quick, since shares of less than half a second are chance."""
         self._after = self._read()
+        if 0 < self._seconds() < _LEAST_S:
+            self._pause(_LEAST_S - self._seconds() + _GRAIN_S)
+            self._after = self._read()
 
     def values(self) -> dict[str, Any]:
         """For the record; None where it is not known, as under half a second, or where counters contradict each other.
@@ -118,7 +122,7 @@ class Watch:
             return None
         stolen = None if before.stolen is None or after.stolen is None else after.stolen - before.stolen
         found = Cores(after.busy - before.busy, stolen, after.total - before.total)
-        sound = found.busy >= 0 and 0 < found.total >= found.busy + max(0.0, stolen or 0.0)
+        sound = found.busy >= 0 and 0 < found.total >= found.busy + max(0.0, stolen or 0.0) - _GRAIN_S
         return found if sound else None
 
     def _elsewhere(self) -> float | None:
@@ -160,10 +164,10 @@ def disagree(gap_s: float, seconds: float | None) -> bool:
 
 def unclocked(seconds: Doubles, what: str = "") -> tuple[str, ...]:
     """A warning where raw samples, of any shape, are zero, negative or no number: a clock jumped between two calls."""
-    wrong = int(np.sum(~(seconds > 0)))
+    wrong = int(np.sum(~((seconds > 0) & np.isfinite(seconds))))
     if not wrong:
         return ()
-    told = f"{wrong} of {seconds.size} durations are not above 0: the clock stood still or jumped; run again"
+    told = f"{wrong} of {seconds.size} durations are no times above 0: the clock stood still or jumped; run again"
     return (_of(what, told),)
 
 

@@ -47,7 +47,7 @@ def sentence(decision: Mapping[str, Any]) -> str:
         left = unfinished(decision["funnel"])
         return f"Only provisional, {pick['label']}: {left}. Run the same command again to finish."
     if pick is reference:
-        return f"Use {pick['label']}: {_alone(decision, pick)}{_beside_best(decision)}"
+        return f"Use {pick['label']}: {_alone(decision, pick)}{_beside_best(decision)}{_served(pick)}"
     cost, unit = limit(decision["policy"]["order"][0]), _unit(decision)
     strict = decision["policy"]["reference"] == "any"
     close_to = "each that may be the best" if strict else reference["label"]
@@ -56,8 +56,18 @@ def sentence(decision: Mapping[str, Any]) -> str:
     return (
         f"Use {pick['label']}: the cheapest by {cost} of those proven within {margin:g}{unit} of {close_to}; "
         f"difference {against}{signed(pick['difference'], 4)}, at worst {signed(pick['lower'], 4)} "
-        f"({100 * decision['policy']['confidence']:g} %, all comparisons at once).{beside}"
+        f"({100 * decision['policy']['confidence']:g} %, all comparisons at once).{beside}{_served(pick)}"
     )
+
+
+def _served(pick: Entry) -> str:
+    """The rate of queries that it sustains under load, a sentence to follow others; empty where none was measured."""
+    rate = pick["costs"].get("serve_rate_per_s")
+    if rate is None:
+        return ""
+    if not rate:
+        return " Under load it serves no rate that was tried within the limit of that timing."
+    return f" Under load it serves {number(rate)} queries a second, 99 of 100 within the limit of that timing."
 
 
 def _settled(decision: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from harness.placing import along, anywhere, apart, overlap, places
 from harness.svg import TONES, Drawing
 from harness.wording import legible, signed
 
@@ -204,31 +205,23 @@ def _label_marks(axes: Any, lines: Sequence[Line], limit: float | None) -> None:
         at = [axes.transData.transform((m.x, m.y)) for m in line.marks] if line.join else []
         for start, end in pairwise(at):
             taken += (
-                _along(start, (end[0], start[1])) + _along((end[0], start[1]), end)
+                along(start, (end[0], start[1])) + along((end[0], start[1]), end)
                 if line.join == "step"
-                else _along(start, end)
+                else along(start, end)
             )
     wall = float(axes.transData.transform((limit, marks[0].y))[0]) if limit else -1.0  # bold ones may cross it
     for mark, (x, y) in sorted(zip(marks, spots, strict=True), key=lambda pair: not pair[0].bold):
         text = shorten(mark.label, 46 if mark.bold else 30)
         width = len(text) * _CHARACTER * (1.08 if mark.bold else 1)
-        places = _places(x, y, width) + (_anywhere(frame, x, y, width) if mark.bold else [])
-        for left, bottom in places if text else []:
+        free = places(x, y, width) + (anywhere(frame, x, y, width) if mark.bold else [])
+        for left, bottom in free if text else []:
             box = (left, bottom, left + width, bottom + 13)
             inside = box[0] >= frame.x0 and box[2] <= frame.x1 + 18 and box[1] >= frame.y0 and box[3] <= frame.y1
             crosses = box[0] - 3 < wall < box[2] + 3 and not mark.bold
-            if inside and not crosses and not any(_overlap(box, other) for other in taken):
+            if inside and not crosses and not any(overlap(box, other) for other in taken):
                 taken.append(box)
                 _write(axes, mark, text, box)
                 break
-
-
-def _along(start: Sequence[float], end: Sequence[float]) -> list[tuple[float, float, float, float]]:
-    """Boxes that cover a stretch of a line: one where it runs along an axis, else small ones every few pixels."""
-    (x0, y0), (x1, y1) = start, end
-    pieces = 1 if x0 == x1 or y0 == y1 else max(1, int(abs(x1 - x0) + abs(y1 - y0)) // 8)
-    stops = [(x0 + (x1 - x0) * at / pieces, y0 + (y1 - y0) * at / pieces) for at in range(pieces + 1)]
-    return [(min(a, c) - 2, min(b, d) - 2, max(a, c) + 2, max(b, d) + 2) for (a, b), (c, d) in pairwise(stops)]
 
 
 def _write(axes: Any, mark: Mark, text: str, box: tuple[float, float, float, float]) -> None:
@@ -244,25 +237,6 @@ def _write(axes: Any, mark: Mark, text: str, box: tuple[float, float, float, flo
     axes.text(*at, text, va="center_baseline", color=TONES[tone], fontweight=weight)
 
 
-def _places(x: float, y: float, width: float) -> list[tuple[float, float]]:
-    beside = [(x + 9, y - 6), (x - 9 - width, y - 6)]
-    stacked = [(x + dx, y + dy) for dy in (8, -22, 20, -34, 34, -48) for dx in (6, -width - 6, -width / 2)]
-    return beside + stacked
-
-
-def _anywhere(frame: Any, x: float, y: float, width: float) -> list[tuple[float, float]]:
-    """Places all over the plot, the nearest to the mark first."""
-    lefts = range(int(frame.x0) + 4, int(frame.x1 - width), 12)
-    grid = [
-        (float(left), float(bottom)) for left in lefts for bottom in range(int(frame.y0) + 4, int(frame.y1) - 15, 9)
-    ]
-    return sorted(grid, key=lambda at: (max(at[0] - x, x - at[0] - width, 0) ** 2 + (at[1] - y) ** 2, at))
-
-
-def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-
-
 def _label_ends(axes: Any, lines: Sequence[Line]) -> None:
     """Names of lines at the right edge, moved apart, each with a thin leader; of too many, those that end highest."""
     if not lines:
@@ -271,7 +245,7 @@ def _label_ends(axes: Any, lines: Sequence[Line]) -> None:
     ends = sorted(
         ((axes.transData.transform((n.marks[-1].x, n.marks[-1].y)), n) for n in lines), key=lambda e: float(e[0][1])
     )[-int(frame.height // 15) :]
-    at = _apart([float(spot[1]) for spot, _ in ends], 15.0, frame.y0, frame.y1)
+    at = apart([float(spot[1]) for spot, _ in ends], 15.0, frame.y0, frame.y1)
     back = axes.transData.inverted()
     for (spot, line), height in zip(ends, at, strict=True):
         edge = back.transform((frame.x1 + 6, height))
@@ -286,15 +260,3 @@ def _label_ends(axes: Any, lines: Sequence[Line]) -> None:
         )
         text = back.transform((frame.x1 + 9, height))
         axes.text(*text, shorten(line.end, 21), va="center_baseline", color=TONES[line.tone])
-
-
-def _apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Positions at least `gap` apart, in order, close to the wanted ones and inside low..high where they fit."""
-    at = list(wanted)
-    for i in range(1, len(at)):
-        at[i] = max(at[i], at[i - 1] + gap)
-    over = max(0.0, at[-1] - high) if at else 0.0
-    for i in reversed(range(len(at))):
-        limit = high if i == len(at) - 1 else at[i + 1] - gap
-        at[i] = min(at[i], limit) if over else at[i]
-    return [max(a, low + k * gap) for k, a in enumerate(at)]

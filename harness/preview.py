@@ -114,7 +114,8 @@ def _timing(run: Run, todo: Todo, widths: Mapping[str, int], fresh: bool) -> Tim
         return Timing(model if todo.need else "", _LATER + size, fresh=fresh)
     flop = 0.0 if todo.kind == "encode" else product_flop(todo.variant, widths, _documents(run, todo))
     if todo.kind == "serve":
-        return Timing(model if todo.need else "", _RATES * getattr(scenario, "requests", 1), flop)
+        lasts = max(getattr(scenario, "seconds", 0.0), 20 * getattr(scenario, "limit_ms", 0.0) / 1000)
+        return Timing(model if todo.need else "", _RATES * getattr(scenario, "requests", 1), flop, _RATES * lasts)
     calls = repeats * (getattr(scenario, "calls", 1) + 1) + getattr(scenario, "warmup", 0)
     return Timing(model if todo.kind == "encode" else "", calls, flop, repeats * getattr(scenario, "seconds", 0.0))
 

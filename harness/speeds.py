@@ -20,9 +20,32 @@ def speeds(timings: Mapping[str, Record | None]) -> dict[str, Any]:
     timings: the records by kind (`encode`, `encode-2`, `search`, `index`, `start`, `serve` ...), None for one that is
     not there. A number that takes several of them needs all of them, and none that failed.
     """
-    taken = {kind: record if record and record.status == "ok" else None for kind, record in timings.items()}
+    taken = {kind: record if record and sound(kind, record) else None for kind, record in timings.items()}
     found = _rates(_of(taken, "index")) | _start(_of(taken, "start")) | _service(taken.get("serve"))
     return found | _query(taken) | _first(taken)
+
+
+def sound(kind: str, record: Record) -> bool:
+    """Whether a timing was taken and says what its kind is for: durations above 0 in their shape, and its numbers.
+
+    A clock that jumped, a scenario of another package or an edited record may leave others; no speed is known then.
+    """
+    if record.status != "ok":
+        return False
+    name = kind.partition("-")[0]
+    seconds = np.asarray(record.arrays.get("seconds", []))
+    shaped = seconds.size > 0 and seconds.dtype.kind == "f" and seconds.ndim == (1 if name == "index" else 2)
+    if not shaped or not ((seconds > 0) & np.isfinite(seconds)).all():
+        return False
+    told = {value: record.values[value] for value in _NUMBERS if record.values.get(value) is not None}
+    return all(map(_above_0, told.values())) and (name != "index" or "docs_per_s" in told)
+
+
+def _above_0(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 < value < float("inf")
+
+
+_NUMBERS = ("docs_per_s", "documents", "tokens_per_s", "load_s", "first_ms", "peak_rss_mb")
 
 
 def _of(taken: Mapping[str, Record | None], *names: str) -> dict[str, Record | None]:

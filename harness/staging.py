@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,10 +116,18 @@ def _encode(todo: Todo, evalset: EvalSet, models: Models) -> Staged:
 
 
 def _search(todo: Todo, evalset: EvalSet, models: Models) -> Staged:
-    searcher = todo.variant.retriever.prepare(evalset, models)
     order = spread(len(evalset.queries))
-    took = {"index_build_s": searcher.build_s} if hasattr(searcher, "build_s") else {}
+    searcher, took = _searching(todo, evalset, models, order[-1])
     return Staged(Subject(lambda i, lap: searcher.probe(order[i], _K, lap), len(order)), took)
+
+
+def _searching(todo: Todo, evalset: EvalSet, models: Models, query: int) -> tuple[Any, dict[str, float]]:
+    """The searcher after one query, for what it builds only when asked, and the seconds of both where it has some."""
+    searcher: Any = todo.variant.retriever.prepare(evalset, models)
+    start = time.perf_counter()
+    searcher.probe(query, _K, lambda _: None)
+    took = time.perf_counter() - start
+    return searcher, {"index_build_s": searcher.build_s + took} if hasattr(searcher, "build_s") else {}
 
 
 def _serve(todo: Todo, evalset: EvalSet, models: Models) -> Staged:
@@ -126,7 +135,8 @@ def _serve(todo: Todo, evalset: EvalSet, models: Models) -> Staged:
     role, asked = _asked(evalset)
     needs = {(identity(n.encoder), identity(n.pooling)): n for n in distinct_needs(todo.variant)}.values()
     asks = [_one_text(models.opened(need.encoder), need.pooling, role) for need in needs]
-    searcher, order = todo.variant.retriever.prepare(evalset, models), spread(len(asked))
+    order = spread(len(asked))
+    searcher, _ = _searching(todo, evalset, models, order[-1])
 
     def call(number: int, lap: Lap) -> None:
         for ask in asks:
@@ -143,7 +153,8 @@ def _build(todo: Todo, evalset: EvalSet, models: Models) -> Staged:
 
 def _index(todo: Todo, evalset: EvalSet, models: Models, documents: int) -> Staged:
     need, size, role = _need(todo), int(todo.variant.batch_size or 1), evalset.sides[0][0]
-    whole = [evalset.documents.texts[i] for i in steps(len(evalset.documents), documents)]
+    distinct = list(dict.fromkeys(evalset.documents.texts))  # copies are encoded once and would look quick
+    whole = [distinct[i] for i in steps(len(distinct), documents)]
     texts = _cut(need, whole)
     tokens = int(models.vectors(need.encoder, need.pooling, role, texts).tokens.sum())
     model = models.opened(need.encoder)

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.alignment import aligned, item_ids
 from harness.shape import check_shape
-from harness.speeds import knee, speeds
+from harness.speeds import knee, sound, speeds
 from harness.store import Records, read_json
 from harness.types import HarnessError, Record
 from harness.wording import metric
@@ -157,12 +157,15 @@ def _row(sweep: Sweep, variant: Mapping[str, Any], floats: Mapping[str, Record])
     for kind, key in variant["timings"].items():
         if key in sweep.records and sweep.records[key].status != "ok":
             row["warnings"].append(f"{kind} was not timed: {sweep.records[key].reason}")
+        elif key in sweep.records and not sound(kind, sweep.records[key]):
+            row["warnings"].append(f"{_TIMED.get(kind.partition('-')[0], kind)}: {_NO_TIMES}")
         elif key not in sweep.records and _damaged(sweep, key):
             row["warnings"].append(f"{_TIMED.get(kind.partition('-')[0], kind)}: {_DAMAGED}")
     return row | speeds({kind: sweep.records.get(key) for kind, key in variant["timings"].items()})
 
 
 _TOP = 10
+_NO_TIMES = "its samples are no durations, so no speed is known; give the sweep another name and run it again"
 _DAMAGED = "its record is damaged; run the same command again"
 _IN_FLOAT32 = "add dtype=float32 (of a graph: the model it was made from)"
 _TIMED = {

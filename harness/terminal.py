@@ -222,7 +222,7 @@ def _meeting(decision: Mapping[str, Any], shown: int) -> str:
 
 
 def _out(decision: Mapping[str, Any]) -> list[str]:
-    """One line on how many are out because of which limit; nothing where none is."""
+    """How many are out because of which limit, and each that is out by its bound alone; nothing where none is."""
     out = [c["breaches"] for c in decision["candidates"] if c["score"] is not None and c["breaches"]]
     told = []
     for key, value in decision["policy"]["limits"].items():
@@ -230,7 +230,8 @@ def _out(decision: Mapping[str, Any]) -> list[str]:
         unknown = sum(": not known" in text for text in found)
         known = f", not known for {unknown}" if unknown else ""
         told += [f"{limit(key, value)} ({len(found)}{known})"] if found else []
-    return [f"{len(out)} out: {'; '.join(told)}"] if out else []
+    near = [f"  {one['label']}: {one['text']}" for one in decision["borderline"]]
+    return [f"{len(out)} out: {'; '.join(told)}", *near] if out else []
 
 
 def _entry(c: Mapping[str, Any], decision: Mapping[str, Any]) -> list[str]:

@@ -78,21 +78,19 @@ class Timer:
     def _ready(self, waiting: Mapping[str, Todo]) -> tuple[dict[str, Staged], dict[str, Record]]:
         """Stops where half of the memory is taken, and at one that fails: it has its own turn, first of those left."""
         models, least = Models(self.source), self.available() / 2
-        documents = self._documents(waiting)
         ready: dict[str, Staged] = {}
         for key, todo in waiting.items():
             try:
-                ready[key] = staged(todo, self.evalsets[todo.variant.task], models, documents)
+                ready[key] = staged(todo, self.evalsets[todo.variant.task], models, self._documents(todo))
             except _NO_SPEED as error:
                 return ready, {key: failed(todo.kind, error)}
             if self.available() < least:
                 break
         return ready, {}
 
-    def _documents(self, waiting: Mapping[str, Todo]) -> int:
-        """How many an index call takes: a large batch would never be filled by few."""
-        asked = [getattr(self.scenarios[todo.scenario], "documents", 0) for todo in waiting.values()]
-        return max(*asked, 0, *(2 * int(todo.variant.batch_size or 1) for todo in waiting.values()))
+    def _documents(self, todo: Todo) -> int:
+        """How many an index call takes, whatever shares its group: a large batch would never be filled by few."""
+        return max(getattr(self.scenarios[todo.scenario], "documents", 0), 2 * int(todo.variant.batch_size or 1))
 
 
 def _record(kind: str, one: Staged, taken: Taken, watch: Watch, together: int) -> Record:
@@ -102,7 +100,8 @@ def _record(kind: str, one: Staged, taken: Taken, watch: Watch, together: int) -
     if kind == "start" and parent_process() is None:
         told += (_NOT_FRESH,)
     warnings = (*(f"{_WHAT[kind]}: {line}" for line in told), *watch.warnings(_WHAT[kind]))
-    warnings += unclocked(taken.seconds, _WHAT[kind])
+    if wrong := unclocked(taken.seconds):  # no number at all rather than a plausible one
+        return untimed(kind, wrong[0], {})
     return Record("", "timing", "ok", {"kind": kind}, values, arrays | dict(taken.arrays), "", warnings)
 
 

@@ -27,6 +27,7 @@ _VECTORS = (
     "torch", "sentence-transformers", "transformers", "tokenizers", "numpy", "wordllama", "model2vec", "onnxruntime",
     "openvino",
 )  # fmt: skip
+_SEARCHES = ("bm25s", "PyStemmer", "faiss-cpu")
 _RANKINGS = ("bm25s", "PyStemmer", "faiss-cpu", "mteb", "scikit-learn", "scipy")
 
 
@@ -49,12 +50,12 @@ class WarmUp(NamedTuple):
 
 
 def warm_up(call: Callable[[int], object], least: int, clock: Clock = time.perf_counter) -> WarmUp:
-    """Call until the last five durations lie within 10% of each other, at least `least` and at most 200 times or 20 s.
+    """Call until the last five durations lie within 10% of each other, at least `least` times.
 
-    `call` gets a running number.
+    At most 200 times, or `least` where that is more, or for 20 s. `call` gets a running number.
     """
     durations: list[float] = []
-    while len(durations) < _WARMUP_LIMIT and (len(durations) < 2 or sum(durations) < _WARMUP_S):
+    while len(durations) < max(_WARMUP_LIMIT, least) and (len(durations) < 2 or sum(durations) < _WARMUP_S):
         durations.append(timed(call, len(durations), clock))
         last = durations[-_LAST:]
         if len(durations) >= max(least, _LAST) and max(last) - min(last) < _SETTLED * min(last):
@@ -69,7 +70,7 @@ def calls_in(durations: Sequence[float], repeats: int, calls: int, seconds: floa
     """
     last = sorted(durations[-_LAST:])
     quickest, typical = max(last[0], _TICK_S), max(last[len(last) // 2], _TICK_S)
-    wanted = max(calls, math.ceil(seconds / quickest))
+    wanted = max(calls, math.ceil(min(seconds / quickest, _MOST)))
     fitting = max(min(_FEWEST, calls), int(_ROUNDS_S / repeats / typical))
     return min(wanted, fitting, max(calls, _MOST))
 
@@ -157,14 +158,15 @@ def check_least(where: str, part: object, least: Mapping[str, float]) -> None:
         value = getattr(part, name)
         if not low <= value < math.inf:
             kind = "whole number" if isinstance(low, int) and isinstance(value, int) else "number"
-            raise HarnessError(f"{where}.{name}={value}: expected a {kind} of at least {low:g}")
+            finite = "finite " if value == math.inf else ""
+            raise HarnessError(f"{where}.{name}={value}: expected a {finite}{kind} of at least {low:g}")
 
 
 def noise(rounds: Sequence[float] | Doubles) -> tuple[str, ...]:
     """A warning where the rounds of one measurement lie more than 15% apart."""
     values = np.asarray(rounds, dtype=np.float64)
     spread = float((values.max() - values.min()) / np.median(values)) if len(values) else 0.0
-    if spread <= 0.15:
+    if not spread > 0.15:
         return ()
     return (f"repeats lie {spread:.0%} apart; close other programs and run again with timing=full",)
 
@@ -177,6 +179,11 @@ def versions() -> dict[str, str]:
 def all_versions() -> dict[str, str]:
     """Those, and the libraries that decide rankings of given vectors; part of every record's identity."""
     return versions() | {name: _version(name) for name in _RANKINGS}
+
+
+def speed_versions() -> dict[str, str]:
+    """Versions of the libraries that decide how long something takes; mteb and scikit-learn take no part in it."""
+    return versions() | {name: _version(name) for name in _SEARCHES}
 
 
 def load() -> float:

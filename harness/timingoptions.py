@@ -10,6 +10,7 @@ from harness.subjects import Scenario
 from harness.types import HarnessError
 
 SCENARIOS = ("query", "index", "start", "serve")
+_SETTING = {"query": "calls=50", "index": "documents=64", "start": "_target_=...", "serve": "limit_ms=100"}
 RENAMED = {
     "scenario": "timing=none, quick, full or serve",
     "repeats": "timing.query.repeats and timing.index.repeats",
@@ -37,13 +38,16 @@ def renamed(name: str) -> str:
 
 
 def _built(name: str, node: Any, trusted: Collection[str]) -> Scenario:
+    if not isinstance(node, Mapping):
+        setting = _SETTING[name]
+        raise HarnessError(f"timing.{name}={node}: expected null or settings such as timing.{name}.{setting}")
     try:
         part = build(node, trusted)
     except HarnessError as error:
         said = str(error)
         if said.startswith("timing."):
             raise
-        target = str(node.get("_target_", "")).rpartition(".")[2] if isinstance(node, Mapping) else ""
+        target = str(node.get("_target_", "")).rpartition(".")[2]
         inner = f"timing.{name}.{said.removeprefix(f'{target}.')}" if target and said.startswith(f"{target}.") else ""
         raise HarnessError(inner or f"timing.{name}: {said}") from error
     if not isinstance(part, Scenario):

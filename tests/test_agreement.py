@@ -10,9 +10,9 @@ ROW = {"model": "small", "retriever": "dense", "main": "ndcg_at_10", "parity_cos
 @pytest.mark.parametrize(
     ("cosine", "difference", "told"),
     [
-        (0.9999999, 0.0, "cosine 0.99999, nDCG@10 0.0000"),
-        (1.0, -0.00123, "cosine 1.00000, nDCG@10 −0.0012"),
-        (0.98, None, "cosine 0.98000, nDCG@10 not compared"),
+        (0.9999999, 0.0, "lowest cosine 0.99999, nDCG@10 0.0000"),
+        (1.0, -0.00123, "lowest cosine 1.00000, nDCG@10 −0.0012"),
+        (0.98, None, "lowest cosine 0.98000, nDCG@10 not compared"),
         (None, 0.002, "cosine not measured, nDCG@10 +0.0020"),
         (None, None, ""),
     ],

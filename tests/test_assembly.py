@@ -192,3 +192,9 @@ def test_what_changes_nothing_makes_no_other_candidate() -> None:
 def test_a_model_that_gives_something_else_is_not_searched_as_dense() -> None:
     with pytest.raises(Inapplicable, match="bm25"):
         assembled("model=bm25", "+retriever._target_=harness.retrievers.dense.Dense")
+
+
+@pytest.mark.parametrize("model", ["hashing", "bm25", "wordllama"])
+def test_an_unknown_dtype_is_refused_for_every_model_with_the_known_words(model: str) -> None:
+    with pytest.raises(HarnessError, match="dtype=bf16: expected float32, float16, bfloat16, auto"):
+        assembled(f"model={model}", "dtype=bf16")

@@ -12,6 +12,7 @@ import pytest
 
 from harness.decide import DECIDED, decide
 from harness.narrative import consequences
+from harness.noise import by_speed
 from harness.report import read_report
 from harness.sections.decision import Decision
 from harness.table import Sweep
@@ -50,7 +51,9 @@ def shaken(found: Sweep, at: int, *factors: float) -> Sweep:
 def test_repeats_far_apart_are_a_caveat_and_marked_in_cards_and_consequences() -> None:
     noisy = shaken(small_sweep(), 1, 1, 1, 1.4)
     (said, *_) = starting(caveats(noisy), "Timings are noisy")
-    assert "repeats lie up to 29 % (query p95) and 40 % (indexing) apart" in said, "p95 of all rounds is the slowest"
+    assert "repeats of candidates lie up to 29 % (query p95) and 40 % (indexing) apart" in said, (
+        "p95 of all rounds is the slowest"
+    )
     assert "a limit or the order goes by them" in said
     cards = Decision().render(read_report(noisy, decide(noisy, ROOMY)))
     assert cards.count("(noisy)") == 2
@@ -75,6 +78,31 @@ def test_noise_that_decides_nothing_comes_last_and_is_never_left_out() -> None:
     noisy.manifest["policy_changed"] = "2026-04-01"
     lines = caveats(noisy, UNTIMED)
     assert len(lines) == 3 and lines[2].startswith("Timings are noisy")
+
+
+def test_a_limit_that_puts_somebody_out_by_noise_comes_first() -> None:
+    noisy = shaken(small_sweep(), 0, 1, 1, 2)  # 20 ms, 40 ms in one round
+    noisy.manifest["evalsets"]["helpdesk"]["label_source"] = "synthetic"
+    first = caveats(noisy, replace(POLICY, limits={"query_p95_ms": 30}))[0]
+    assert first.startswith("Noise may have put candidates out: the limit on query p95 puts out 1 of 4 candidates")
+
+
+def test_noise_in_a_cost_that_decides_after_ties_is_said_to_decide() -> None:
+    pair = (candidate("large", "float32", 0.60, 1000, 20.0), candidate("small", "float32", 0.60, 1000, 2.0))
+    by_size = replace(UNTIMED, order=("bytes_per_doc", "query_p95_ms"))
+    (said,) = starting(caveats(shaken(small_sweep(pair), 1, 1, 1, 2), by_size), "Timings are noisy")
+    assert "a limit or the order goes by them" in said
+    other = (pair[0], candidate("small", "float32", 0.60, 900, 2.0))
+    (said,) = starting(caveats(shaken(small_sweep(other), 1, 1, 1, 2), by_size), "Timings are noisy")
+    assert "order goes by them" not in said
+
+
+@pytest.mark.parametrize("key", ["docs_per_s", "serve_rate_per_s"])
+def test_a_limit_on_a_rate_goes_by_timings(key: str) -> None:
+    decision = decide(small_sweep(), UNTIMED)
+    assert not by_speed(decision)
+    limited = {**decision["policy"], "limits": {key: 1.0}}
+    assert by_speed({**decision, "policy": limited})
 
 
 @pytest.mark.parametrize(("load", "told"), [(4.5, False), (9.0, True), (float("nan"), False)])

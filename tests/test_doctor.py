@@ -19,7 +19,7 @@ def test_every_fact_of_the_machine_has_a_line_and_versions_come_last() -> None:
     assert {"processor", "flags", "cores", "sockets", "environment", "driver", "device", "bfloat16", "load"} <= set(
         found
     )
-    assert list(found)[-1] == "scipy" and found["cores"].isdecimal()
+    assert list(found)[-1] == "faiss-cpu" and found["cores"].isdecimal()
 
 
 @pytest.mark.parametrize(("has", "said"), [(True, "in hardware on cpu"), (False, "not in hardware")])
@@ -40,3 +40,15 @@ def test_it_says_what_of_energy_and_memory_can_be_read(monkeypatch: pytest.Monke
     monkeypatch.setattr(doctor, "can_reset", lambda: True)
     text = command([]).text
     assert "energy         none of the processor" in text and "peak memory    exact" in text
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (6.61, "6.61 on 2 cores: busy, timings taken now would mislead; close other programs"),
+        (0.2, "0.20 on 2 cores"),
+        (float("nan"), "not said by the system"),
+    ],
+)
+def test_a_load_has_a_verdict(now: float, said: str) -> None:
+    assert doctor.load_text(now, 2) == said

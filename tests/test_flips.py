@@ -239,7 +239,8 @@ def measured(memory: dict[str, float], rates: dict[str, float], scores: Any = WE
         start = {"peak_rss_mb": memory[name], "first_ms": 1.0}
         for kind, values in (("index", index), ("start", start)):
             key = variant["timings"][kind] = f"{kind}-{name}"
-            records[key] = Record(key, "timing", "ok", {}, values, {"seconds": seconds})
+            shaped = seconds if kind == "index" else seconds[None]
+            records[key] = Record(key, "timing", "ok", {}, values, {"seconds": shaped})
     return sweep._replace(records=records)
 
 
@@ -283,7 +284,8 @@ def test_a_candidate_that_serves_at_no_rate_is_let_in_by_no_limit_at_all() -> No
     for variant in sweep.manifest["variants"]:
         key = variant["timings"]["serve"] = f"serve-{variant['model']}"
         rate = {"large": 50.0, "small": None, "weak": 80.0}[variant["model"]]
-        sweep.records[key] = Record(key, "timing", "ok", {}, {"rate_per_s": rate, "p99_ms": 9.0})  # type: ignore[index]
+        seconds = {"seconds": np.full((1, 5), 0.01)}
+        sweep.records[key] = Record(key, "timing", "ok", {}, {"rate_per_s": rate, "p99_ms": 9.0}, seconds)  # type: ignore[index]
     found = decide(sweep, read_policy({"draws": 400, "limits": {"serve_rate_per_s": 40}}))
     assert found["pick"] == "id-large"
     assert rows(found)["no limit on rate of queries"] == ("small", True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ def watched(before: Reading = START, **gone: float) -> Watch:
 
 
 def between(before: Reading, after: Reading) -> Watch:
-    told: Iterator[Reading] = iter((before, after))
-    with Watch(lambda: next(told)) as watch:
+    told: Iterator[Reading] = chain((before,), repeat(after))
+    with Watch(lambda: next(told), lambda _: None) as watch:
         pass
     return watch
 
@@ -139,7 +140,7 @@ def test_clocks_may_differ_by_fifty_milliseconds_or_a_hundredth() -> None:
 
 def test_samples_that_are_not_above_zero_are_counted() -> None:
     seconds = np.array([[0.1, 0.0, -0.2], [float("nan"), 0.1, 0.1]])
-    assert unclocked(seconds, "encode")[0].startswith("encode: 3 of 6 durations are not above 0")
+    assert unclocked(seconds, "encode")[0].startswith("encode: 3 of 6 durations are no times above 0")
     assert unclocked(np.full((3, 5), 1e-9)) == ()
 
 
@@ -218,3 +219,18 @@ def test_only_the_cores_that_may_be_used_are_looked_at(monkeypatch: pytest.Monke
     assert meters._cores() == Cores(15.0, 1.0, 26.0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {7}, raising=False)
     assert meters._cores() is None, "cores that are not listed"
+
+
+def test_cores_without_an_idle_moment_are_known_to_be_busy() -> None:
+    full = Cores(50.0 + 4.000000001, 1.0, 404.0)  # as differences of floats come out
+    watch = between(START, START._replace(clock=START.clock + 2, wall=START.wall + 2, cores=full, own=START.own + 1))
+    assert watch.values()["busy_elsewhere"] == pytest.approx(0.75)
+
+
+def test_what_was_quick_is_watched_for_half_a_second() -> None:
+    slept: list[float] = []
+    quick, later = START._replace(clock=START.clock + 0.1), START._replace(clock=START.clock + 0.6)
+    told = iter((START, quick, later))
+    with Watch(lambda: next(told), slept.append) as watch:
+        pass
+    assert slept == [pytest.approx(0.5)] and watch.values()["watched_s"] == pytest.approx(0.6)

@@ -205,10 +205,10 @@ def test_bm25_has_no_limit_on_tokens() -> None:
 def test_a_breach_reads_as_a_clause() -> None:
     assert Breach("query_p95_ms", 12.3456, 10, "over").text.startswith("query p95 ")
     assert "12.35, limit 10" in Breach("query_p95_ms", 12.3456, 10, "over").text
-    assert "borderline" in Breach("query_p95_ms", 12.0, 11, "borderline").text
+    assert "borderline" in Breach("query_p95_ms", 10.0, 11, "borderline", 12.0).text
     assert Breach("memory_mb", 812.0, 500, "over").text == "peak memory 812, limit 500"
-    rate = Breach("docs_per_s", 88.0, ">= 90", "borderline").text
-    assert rate == "indexing rate 88 at its lower 95 % bound (borderline), limit >= 90"
+    rate = Breach("docs_per_s", 95.0, ">= 90", "borderline", 88.0, 8).text
+    assert rate == "indexing rate 95 (at least 88 at 95 %: borderline) at batch 8, limit >= 90"
     assert Breach("licence", None, ["mit"], "unknown").text == "licence: not known, limit ['mit']"
 
 

@@ -35,7 +35,8 @@ def test_scenarios_are_built_and_null_ones_left_out() -> None:
         ({"query": QUERY | {"repeats": 1}}, "timing.query.repeats=1: expected a whole number of at least 3"),
         ({"query": QUERY | {"calls": "many"}}, "timing.query.calls = 'many': expected a whole number"),
         ({"query": QUERY | {"call": 3}}, "timing.query: Query has no parameter 'call'. Did you mean calls?"),
-        ({"query": 3}, "timing.query: not a part: 3 has no _target_"),
+        ({"query": 5}, "timing.query=5: expected null or settings such as timing.query.calls=50"),
+        ({"serve": "yes"}, "timing.serve=yes: expected null or settings such as timing.serve.limit_ms=100"),
         (
             {"query": {"_target_": "harness.metrics.ndcg.Ndcg"}},
             "timing.query: harness.metrics.ndcg.Ndcg measures nothing",

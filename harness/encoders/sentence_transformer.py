@@ -96,6 +96,7 @@ class OpenSentenceTransformer:
         lap("tokenise")
         with _inference():
             states = self.model[0](placed(features, self.model.device))
+            _finished(self.model.device)
             lap("forward")
             vector = _joined([self._finish(states, pooling)])[0]
         lap("pool")
@@ -162,6 +163,14 @@ def _joined(vectors: Sequence[Any]) -> Floats:
 
     rows: Floats = torch.cat(list(vectors)).float().cpu().numpy()
     return rows
+
+
+def _finished(device: Any) -> None:
+    """Wait for a GPU, which is only told what to do, so that a stage holds the work and not the telling."""
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize(device)
 
 
 def _inference() -> Any:

@@ -57,7 +57,10 @@ class Wordllama:
 
 
 class OpenWordllama:
-    """The loaded token embeddings."""
+    """The loaded token embeddings.
+
+    `weight_bytes` is the size of their matrix, `batch_used` how many texts the largest batch of the last `encode` held.
+    """
 
     def __init__(self, part: Wordllama) -> None:
         root = logging.getLogger()
@@ -67,11 +70,14 @@ class OpenWordllama:
 
         self.part = part
         self.model: Any = WordLlama.load(cache_dir=_package(), disable_download=True)
+        self.weight_bytes = int(self.model.embedding.nbytes)
+        self.batch_used = 0
 
     def encode(self, texts: Sequence[str], role: Role, poolings: Sequence[Pooling], batch_size: int | None) -> Encoded:
         """See `OpenEncoder`."""
         prompted = [self.part.prompt(role) + t for t in texts]
         size = batch_size or _BATCH
+        self.batch_used = min(size, len(texts))
         chunks = [self._batch(prompted[i : i + size], poolings) for i in range(0, len(texts), size)]
         vectors = tuple(np.concatenate([c[0][j] for c in chunks]) for j in range(len(poolings)))
         tokens = np.concatenate([c[1] for c in chunks])

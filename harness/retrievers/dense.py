@@ -162,13 +162,13 @@ class DenseSearcher:
         self.excluded = own_documents(evalset)
         self.order = id_order(self.ids)
         self.warnings = warnings
+        start = time.perf_counter()
         self.quantizer: FittedQuantizer = part.quantizer.fit(sides.documents)
         if warning := getattr(self.quantizer, "warning", ""):
             self.warnings = (*warnings, warning)
         codes = coded(self.quantizer, sides.documents)
         copy = self._keep_for_rescoring()
         self.searched = self._decoded(codes)
-        start = time.perf_counter()
         self.built: BuiltIndex = part.index.build(self.searched, self.ids, self.comparison)
         self.build_s = time.perf_counter() - start
         self.facts: Mapping[str, float] = {**facts, **self._sizes(codes.nbytes, copy)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.disturbance import NOISY, disturbed
 from harness.measurements import Measurement, measurements
 from harness.page import fill
 from harness.page.grid import Column, grid
@@ -39,8 +40,16 @@ def _lines(report: Report) -> list[Measurement]:
 
 
 def _times(line: Measurement) -> float | None:
+    """None of a noisy start: one disturbed time over another is no ratio."""
     first, settled = line.record.values.get("first_ms"), line.record.values.get("settled_ms")
-    return first / settled if first is not None and settled else None
+    return first / settled if first is not None and settled and not _noisy(line) else None
+
+
+def _noisy(line: Measurement) -> str | None:
+    """Of a start that was disturbed, or whose first query was faster than the later ones."""
+    first, settled = line.record.values.get("first_ms"), line.record.values.get("settled_ms")
+    backwards = first is not None and settled is not None and first < settled
+    return NOISY if backwards or disturbed(line.record) else None
 
 
 def _value(heading: str, key: str, write: object = number) -> Column:
@@ -51,8 +60,9 @@ _COLUMNS = (
     Column("Model", "ascending", None, lambda line: line.label),
     Column("Eval set", "ascending", None, lambda line: line.task),
     _value("Loading (s)", "load_s"),
-    _value("First query (ms)", "first_ms"),
-    _value("Later queries (ms)", "settled_ms"),
+    _value("First query, model alone (ms)", "first_ms"),
+    _value("Later queries, model alone (ms)", "settled_ms"),
     Column("First over later", "descending", lambda ratio: f"{number(ratio)}×", _times),
+    Column("Timing", "ascending", None, _noisy),
     _value("Memory after loading (MB)", "loaded_mb", whole),
 )

@@ -111,7 +111,7 @@ def _unheaded(sentence: str, look: _Look, shown: Entry | None) -> str:
 
 
 def _cards(report: Report, shown: Entry) -> list[_Card]:
-    """Six numbers, each beside its limit."""
+    """Six numbers, each beside its limit; a seventh where queries were served under load."""
     decision, costs = report.decision, shown["costs"]
     limits, upper = decision["policy"]["limits"], shown["costs"].get("query_p95_ms_upper")
     p95, bytes_, index = (limits.get(key) for key in ("query_p95_ms", "bytes_per_doc", "index_bytes"))
@@ -126,6 +126,7 @@ def _cards(report: Report, shown: Entry) -> list[_Card]:
         _Card(_with(whole(costs["bytes_per_doc"]), "B"), "per document", _limit(bytes_, f"{whole(bytes_)} B")),
         _Card(size(costs["index_bytes"]), "index", _limit(index, size(index))),
         _Card(number(shown["docs_per_s"]), *_rate(report, shown)),
+        *_served(report, shown),
         _evidence(report),
     ]
 
@@ -155,13 +156,29 @@ def _quality(report: Report, shown: Entry) -> _Card:
 
 
 def _rate(report: Report, shown: Entry) -> tuple[str, str]:
-    rate = shown["docs_per_s"]
-    mine = [r for r in report.rows if r["candidate_id"] == shown["id"] and r["docs_per_s"] == rate]
-    best = mine[0] if mine and rate is not None else None
-    if best is None:
+    if shown["docs_per_s"] is None:
         return "documents per second", "not measured"
-    batch = f", batch {best['batch_size']}" if best["batch_size"] else ""
-    return f"documents per second{_noisy(shown, 'docs_per_s')}{batch}", "no limit in the policy"
+    size, used = shown["batch_size"], shown["batch_used"]
+    batch = f", batch {size}" if size else ""
+    if size and used and used < size:
+        batch = f", batch {used} ({size} did not fit)"
+    return f"documents per second{_noisy(shown, 'docs_per_s')}{batch}", _least(report, "docs_per_s")
+
+
+def _served(report: Report, shown: Entry) -> list[_Card]:
+    """The rate of queries under load, where one was measured; a rate of 0 is one, too."""
+    rate = shown["costs"].get("serve_rate_per_s")
+    if rate is None:
+        return []
+    mine = [r for r in report.rows if r["candidate_id"] == shown["id"] and r["serve_rate_per_s"] == rate]
+    p99 = next((r["serve_p99_ms"] for r in mine if r["serve_p99_ms"] is not None), None)
+    beside = "" if p99 is None else f", p99 {number(p99)} ms"
+    return [_Card(number(rate), f"queries per second under load{beside}", _least(report, "serve_rate_per_s"))]
+
+
+def _least(report: Report, key: str) -> str:
+    value = report.decision["policy"]["limits"].get(key)
+    return _limit(value, f"at least {value or 0:g}")
 
 
 def _evidence(report: Report) -> _Card:

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from harness.disturbance import NOISY, disturbed
 from harness.measurements import Measurement, measurements
 from harness.page import fill
 from harness.page.grid import Column, grid
@@ -39,6 +40,7 @@ class Serving:
             "serving.html",
             grid=grid(columns, lines[: self.most]),
             plots=[(drawing, inline_svg(*drawing)) for drawing in self.figures(report)],
+            legend=tones(line.label for line in self._drawn(report)).items(),
             undrawn=max(0, len(lines) - self.drawn),
             left_out=len(lines) - len(lines[: self.most]),
             limits=enumerated([f"{limit:g} ms" for limit in _limits(lines)]),
@@ -46,9 +48,11 @@ class Serving:
 
     def figures(self, report: Report) -> list[Drawing]:
         """Rate against its 99th percentile, where two rates of a candidate have one."""
-        lines = _lines(report)[: self.drawn]
-        known = [line for line in lines if len(_tried(line)) > 1]
+        known = self._drawn(report)
         return [_plot(known)] if known else []
+
+    def _drawn(self, report: Report) -> list[Measurement]:
+        return [line for line in _lines(report)[: self.drawn] if len(_tried(line)) > 1]
 
 
 def _lines(report: Report) -> list[Measurement]:
@@ -87,6 +91,7 @@ _COLUMNS = (
     Column("p99 there (ms)", "ascending", number, lambda line: line.record.values.get("p99_ms")),
     Column("Limit (ms)", "ascending", number, lambda line: line.record.values["limit_ms"]),
     Column("Requests", "descending", whole, lambda line: line.record.values.get("requests")),
+    Column("Timing", "ascending", None, lambda line: NOISY if disturbed(line.record) else None),
     Column("Tried", "ascending", None, _told),
 )
 
@@ -112,4 +117,5 @@ def _plot(lines: Sequence[Measurement]) -> Drawing:
 
 
 def _tip(line: Measurement, rate: float, p99: float) -> str:
-    return f"{line.label}: {number(rate)} queries/s, p99 {number(p99)} ms"
+    noisy = f" {NOISY}" if disturbed(line.record) else ""
+    return f"{line.label}: {number(rate)} queries/s, p99 {number(p99)} ms{noisy}"

@@ -6,23 +6,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+from harness.disturbance import NOISY, noisy_rows
 from harness.page import fill
 from harness.report import Report
 from harness.shapes import SERIES
 from harness.table import Row
-from harness.wording import called, set_name
+from harness.wording import called, enumerated, set_name
 
 _WHOLE = {"encode", "search"}  # nothing that p50 of the two does not say already
 
 
 class _Line(NamedTuple):
-    """A candidate on an eval set; stages: name and typical milliseconds, in their order."""
+    """A candidate on an eval set; stages: name and typical milliseconds, in their order; noisy: a mark, or empty."""
 
     key: str
     label: str
     task: str
     row: Row
     stages: Sequence[tuple[str, float]]
+    noisy: str
 
     @property
     def total(self) -> float:
@@ -51,19 +53,28 @@ class Stages:
             lines=[(line, _bar(line, longest, tones)) for line in shown],
             legend=tones.items() if len(tones) <= len(SERIES) else (),
             left_out=len(lines) - len(shown),
+            unsplit=enumerated(_unsplit(report, lines)),
         )
 
 
 def _lines(report: Report) -> list[_Line]:
     """Of the best candidate first; batch sizes share a query's time."""
     places = {entry["id"]: place for place, entry in enumerate(report.entries)}
+    doubtful = noisy_rows(report.manifest, report.records, "encode", "search")
     found: dict[tuple[str, str], _Line] = {}
     for row in report.rows:
         stages = _split(row["stages_p50_ms"])
         if {name for name, _ in stages} - _WHOLE:
             label, task, own = called(row), set_name(row["task"], row["sample"]), str(row["candidate_id"])
-            found.setdefault((label, task), _Line(report.keys.get(own, ""), label, task, row, stages))
+            noisy = NOISY if (row["candidate_id"], row["task"], row["batch_size"]) in doubtful else ""
+            found.setdefault((label, task), _Line(report.keys.get(own, ""), label, task, row, stages, noisy))
     return sorted(found.values(), key=lambda line: places.get(line.row["candidate_id"], len(places)))
+
+
+def _unsplit(report: Report, lines: Sequence[_Line]) -> list[str]:
+    """Models whose queries were timed, but as a whole."""
+    split = {line.row["model"] for line in lines}
+    return sorted({row["model"] for row in report.rows if row["query_p50_ms"] is not None} - split - {"-"})
 
 
 def _split(text: str | None) -> list[tuple[str, float]]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from harness.disturbance import rounds, spread
 from harness.measurements import Measurement, measurements
 from harness.page import fill
 from harness.page.grid import Column, grid
@@ -15,6 +16,7 @@ from harness.report import Report
 from harness.speeds import stages
 from harness.timing import P99_SAMPLES
 from harness.types import Doubles
+from harness.warned import causes, kind_of, verdict
 from harness.wording import counted, enumerated, number, percent, searched, whole
 
 _CALLS = ("encode", "search")
@@ -43,29 +45,15 @@ class TimingHealth:
             facts=_facts(report, every) if every else [],
             machine=_machine(report.manifest["machine"]),
             untimed=not _settings(report.manifest["timing"]),
-            noisy=sorted({(_kind(line), line.label, text) for line in every for text in line.record.warnings}),
+            verdict=verdict(every) if every else (),
+            causes=causes(every),
         )
-
-
-def _kind(line: Measurement) -> str:
-    named = {"encode": "encode one query", "search": "search one query", "start": "cold start", "serve": "under load"}
-    return "encode one text" if line.text else named.get(line.kind, line.kind)
 
 
 def _seconds(line: Measurement) -> Doubles:
     """Raw samples, float64 [repeats, calls]."""
     seconds = np.asarray(line.record.arrays["seconds"], dtype=np.float64)
     return seconds if seconds.ndim == 2 else seconds[:, None]
-
-
-def _rounds(line: Measurement) -> Doubles:
-    return np.asarray(np.median(_seconds(line), axis=1))
-
-
-def _spread(line: Measurement) -> float:
-    rounds = _rounds(line)
-    middle = float(np.median(rounds))
-    return float(np.ptp(rounds)) / middle if middle > 0 else 0.0
 
 
 def _p99(line: Measurement) -> str | None:
@@ -96,12 +84,12 @@ def _marked(line: Measurement) -> str | None:
 
 _COLUMNS = (
     Column("Of", "ascending", None, lambda line: line.label),
-    Column("What", "ascending", None, _kind),
+    Column("What", "ascending", None, kind_of),
     Column("Eval set", "ascending", None, lambda line: line.task),
-    Column("Median (ms)", "ascending", number, lambda line: float(np.median(_rounds(line))) * 1000),
+    Column("Median (ms)", "ascending", number, lambda line: float(np.median(rounds(line.record))) * 1000),
     Column("p99 (ms)", "ascending", None, _p99),
     Column("Repeats × calls", "ascending", None, _counted),
-    Column("Spread", "descending", percent, _spread),
+    Column("Spread", "descending", percent, lambda line: spread(line.record)),
     Column("Warning", "descending", None, _marked),
     Column("Stages (ms)", "ascending", None, _stages),
     Column("First call (ms)", "descending", number, _value("first_ms")),
@@ -117,8 +105,7 @@ _COLUMNS = (
 def _facts(report: Report, lines: Sequence[Measurement]) -> list[tuple[str, str]]:
     """What holds for all measurements together."""
     settings = _settings(report.manifest["timing"])
-    rounds = [line for line in lines if len(_seconds(line)) > 1]
-    widest = max(map(_spread, rounds), default=None)
+    widest = max((spread(line.record) for line in lines if len(_seconds(line)) > 1), default=None)
     found = [
         ("Measurements", f"{whole(len(lines))}, each shared by every row it applies to"),
         ("Settings", "; ".join(settings) or "not recorded"),

@@ -17,6 +17,7 @@ from harness.poolings.last import Last
 from harness.poolings.max import Max
 from harness.poolings.mean import Mean
 from harness.poolings.native import Native
+from harness.staging import model_mb
 from harness.types import HarnessError, Traits
 from tests.material import unit
 
@@ -125,3 +126,12 @@ def test_wordllama_does_not_depend_on_the_batch_and_takes_empty_texts_and_prompt
     asked = Wordllama({"query": "find "}).open("cpu").encode(["a car"], "query", [Native()], 1).vectors[0]
     np.testing.assert_allclose(asked, model.encode(["find a car"], "document", [Native()], 1).vectors[0], atol=1e-6)
     assert set(Wordllama().content()) >= {"l2_supercat_256.safetensors"}
+
+
+def test_wordllama_says_what_its_matrix_weighs_and_how_many_texts_a_batch_held() -> None:
+    model = Wordllama().open("cpu")
+    rows, width = model.model.embedding.shape
+    assert width == 256 and model_mb(model, Wordllama()) == rows * width * model.model.embedding.itemsize / 1e6
+    for size, used in ((2, 2), (64, len(TEXTS)), (None, len(TEXTS))):
+        model.encode(TEXTS, "document", [Native()], size)
+        assert model.batch_used == used

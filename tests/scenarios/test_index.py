@@ -32,6 +32,23 @@ def test_energy_is_told_for_each_document() -> None:
     assert (values["joules"], values["joules_per_call"], values["joules_per_doc"]) == (18, 6, 2)
 
 
+def test_a_round_has_as_many_calls_as_fill_its_seconds_and_counts_one_of_them() -> None:
+    clock = FakeClock()
+    quick = Subject(clock.taking(1.0, 0.25, *[0.25, 0.75] * 4, 0.5, name="quick"), documents=4)
+    slow = Subject(clock.taking(30.0, 20.0, name="slow"), documents=4)
+    taken = Index(3, 4, 1.0).measure({"quick": quick, "slow": slow}, clock, dict)
+    names = [name for name, _ in clock.calls]
+    assert names == ["quick"] * 2 + ["slow"] + (["quick"] * 4 + ["slow"]) * 3
+    assert taken["quick"].seconds.tolist() == [0.5] * 3 and taken["quick"].values["docs_per_s"] == 8
+    assert taken["slow"].seconds.tolist() == [20.0] * 3
+
+
+def test_a_round_has_a_thousand_calls_at_most() -> None:
+    clock = FakeClock()
+    Index(3, 4, 1.0).measure({"a": clock.subject(2.0**-20, documents=4)}, clock, dict)
+    assert len(clock.calls) == 2 + 3 * 1000
+
+
 @pytest.mark.parametrize(("option", "wrong"), [("repeats", 2), ("documents", 0)])
 def test_a_setting_that_measures_nothing_is_named_with_its_option(option: str, wrong: int) -> None:
     with pytest.raises(HarnessError, match=rf"^timing\.index\.{option}={wrong}: expected a whole number of at least"):
