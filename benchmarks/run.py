@@ -196,10 +196,9 @@ def searching_with_mteb(documents: int) -> Iterator[str]:
         "encode_kwargs": {"show_progress_bar": False, "batch_size": 32},
     }  # fmt: skip
 
-    wrapper.index(corpus, **about)  # keeps the texts, no more
-
     def peer() -> Any:
         known.begin()
+        wrapper.index(corpus, **about)  # keeps the texts, no more, and each search drops them
         return wrapper.search(asked, top_k=TOP, **about)
 
     name = f"mteb's search, {documents:,} documents"
